@@ -1,0 +1,124 @@
+package domain
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/shopspring/decimal"
+)
+
+// Limits of what an event can hold. What exceeds them is quarantined with its
+// delivery, never cut or rounded.
+const (
+	MaxIDBytes   = 255     // ids, names of things, statuses: they become keys
+	MaxTextBytes = 1 << 16 // free text
+	MaxDigits    = 38      // of an amount or a quantity, as SQL's widest numeric
+	MaxScale     = 18      // digits behind the decimal point
+)
+
+// A FieldError says which field of an event or a delivery is wrong, and why.
+type FieldError struct {
+	Field  string // path of the field, such as "lines/0/amount"
+	Reason string // lower case, such as "is missing"
+}
+
+// Error returns "field reason".
+func (e *FieldError) Error() string { return e.Field + " " + e.Reason }
+
+// check collects the first thing that is wrong with an event.
+type check struct{ err error }
+
+func (c *check) fail(field, format string, args ...any) {
+	if c.err == nil {
+		c.err = &FieldError{field, fmt.Sprintf(format, args...)}
+	}
+}
+
+// id wants a text that can be a key: present, short, printable.
+func (c *check) id(field, s string) {
+	if s == "" {
+		c.fail(field, "is missing")
+	}
+	c.label(field, s)
+}
+
+// label wants a text that can be a key, or none.
+func (c *check) label(field, s string) {
+	switch {
+	case len(s) > MaxIDBytes:
+		c.fail(field, "has %d bytes, more than %d", len(s), MaxIDBytes)
+	case !utf8.ValidString(s):
+		c.fail(field, "is not UTF-8")
+	case strings.ContainsFunc(s, unicode.IsControl):
+		c.fail(field, "has a control character")
+	}
+}
+
+// text wants free text, or none.
+func (c *check) text(field, s string) {
+	switch {
+	case len(s) > MaxTextBytes:
+		c.fail(field, "has %d bytes, more than %d", len(s), MaxTextBytes)
+	case !utf8.ValidString(s):
+		c.fail(field, "is not UTF-8")
+	}
+}
+
+// oneOf wants s to be among the allowed words.
+func (c *check) oneOf(field, s string, allowed ...string) {
+	for _, a := range allowed {
+		if s == a {
+			return
+		}
+	}
+	c.fail(field, "is %q, not one of %s", s, strings.Join(allowed, ", "))
+}
+
+// number wants an amount or quantity within the limits.
+func (c *check) number(field string, d decimal.Decimal) {
+	if err := CheckDecimal(d); err != nil {
+		c.fail(field, "%s", err)
+	}
+}
+
+// time wants a moment that every part of the system can hold: a year from 1 to
+// 9999, UTC, no fraction below the microsecond. The zero time is none.
+func (c *check) time(field string, t time.Time) {
+	if t.IsZero() {
+		return
+	}
+	if !t.Equal(t.Truncate(time.Microsecond)) || t.Location() != time.UTC {
+		c.fail(field, "is not in UTC and whole microseconds")
+	}
+	if y := t.Year(); y < 1 || y > 9999 {
+		c.fail(field, "has the year %d", y)
+	}
+}
+
+// CheckDecimal reports whether d is within [MaxDigits] and [MaxScale].
+func CheckDecimal(d decimal.Decimal) error {
+	exp := int(d.Exponent())
+	switch {
+	// A positive exponent stands for that many zeros; look before they are written out.
+	case exp > MaxDigits:
+		return fmt.Errorf("has more than %d digits", MaxDigits)
+	case exp < -10*MaxScale:
+		return fmt.Errorf("has more than %d digits behind the point", MaxScale)
+	}
+	whole, fraction, _ := strings.Cut(strings.TrimPrefix(d.String(), "-"), ".")
+	switch {
+	case len(fraction) > MaxScale:
+		return fmt.Errorf("has more than %d digits behind the point", MaxScale)
+	case len(strings.TrimLeft(whole, "0"))+len(fraction) > MaxDigits:
+		return fmt.Errorf("has more than %d digits", MaxDigits)
+	}
+	return nil
+}
+
+// personals checks every personal field of e as free text.
+func (c *check) personals(e interface{ personal(personalVisitor) }) {
+	e.personal(func(path string, p *Personal) { c.text(path, string(*p)) })
+}

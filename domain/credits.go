@@ -1,0 +1,121 @@
+package domain
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// CreditsReported says how many credits of one credit line are left.
+//
+// Tahdah reports a level, not a movement, and says neither when nor for whom
+// (providers' eventCredits.Updated, one event per element of its array). The
+// movement is the difference to the report before, and it is the credits
+// projection that takes it.
+type CreditsReported struct {
+	Line      string          `json:"line"`            // Tahdah's id of the credits of one template bought on one order
+	Template  string          `json:"template"`        // event template the credits are good for; their unit
+	Order     string          `json:"order,omitempty"` // order number in the seller's system
+	Remaining decimal.Decimal `json:"remaining"`       // level after the operation: whole, not negative
+	Consumed  []Consumption   `json:"consumed,omitempty"`
+}
+
+// A Consumption is one thing that credits were used for.
+type Consumption struct {
+	Description Personal `json:"-"` // free text; may name the candidate
+}
+
+// Kind implements [Event].
+func (CreditsReported) Kind() Kind { return "credits.reported.v1" }
+
+// Validate implements [Event].
+func (e CreditsReported) Validate() error {
+	var c check
+	c.id("line", e.Line)
+	c.id("template", e.Template)
+	c.label("order", e.Order)
+	c.number("remaining", e.Remaining)
+	switch {
+	case e.Remaining.IsNegative():
+		c.fail("remaining", "is negative")
+	case !e.Remaining.IsInteger():
+		c.fail("remaining", "is not a whole number")
+	}
+	c.personals(&e)
+	return c.err
+}
+
+func (e *CreditsReported) personal(visit personalVisitor) {
+	for i := range e.Consumed {
+		visit(fmt.Sprintf("consumed/%d/description", i), &e.Consumed[i].Description)
+	}
+}
+
+// CreditsGranted says that credits were given to a holder: by an operator, an
+// import, or our own call to the provider.
+type CreditsGranted struct {
+	Order     string          `json:"order"` // order number in the seller's system
+	Template  string          `json:"template"`
+	Quantity  decimal.Decimal `json:"quantity"` // positive
+	Holder    string          `json:"holder,omitempty"`
+	UnitPrice decimal.Decimal `json:"unit_price,omitzero"`
+	Currency  string          `json:"currency,omitempty"` // of UnitPrice
+	ExpiresAt time.Time       `json:"expires_at,omitzero"`
+	Reference string          `json:"reference,omitempty"`
+	Reason    string          `json:"reason,omitempty"`
+	By        string          `json:"by"` // who granted them
+}
+
+// Kind implements [Event].
+func (CreditsGranted) Kind() Kind { return "credits.granted.v1" }
+
+// Validate implements [Event].
+func (e CreditsGranted) Validate() error {
+	var c check
+	c.id("order", e.Order)
+	c.id("template", e.Template)
+	c.number("quantity", e.Quantity)
+	if !e.Quantity.IsPositive() {
+		c.fail("quantity", "is not positive")
+	}
+	c.label("holder", e.Holder)
+	c.number("unit_price", e.UnitPrice)
+	c.currency("currency", e.Currency)
+	if !e.UnitPrice.IsZero() && e.Currency == "" {
+		c.fail("currency", "is missing beside a unit price")
+	}
+	c.time("expires_at", e.ExpiresAt)
+	c.label("reference", e.Reference)
+	c.text("reason", e.Reason)
+	c.id("by", e.By)
+	return c.err
+}
+
+// CreditsAdjusted says that a person corrected the credits of one line.
+type CreditsAdjusted struct {
+	Line      string          `json:"line"`
+	Template  string          `json:"template"`
+	Quantity  decimal.Decimal `json:"quantity"` // signed: positive adds; not zero
+	Reference string          `json:"reference,omitempty"`
+	Reason    string          `json:"reason"`
+	By        string          `json:"by"`
+}
+
+// Kind implements [Event].
+func (CreditsAdjusted) Kind() Kind { return "credits.adjusted.v1" }
+
+// Validate implements [Event].
+func (e CreditsAdjusted) Validate() error {
+	var c check
+	c.id("line", e.Line)
+	c.id("template", e.Template)
+	c.number("quantity", e.Quantity)
+	if e.Quantity.IsZero() {
+		c.fail("quantity", "is zero")
+	}
+	c.label("reference", e.Reference)
+	c.id("reason", e.Reason)
+	c.id("by", e.By)
+	return c.err
+}

@@ -1,0 +1,249 @@
+// Package domain names the facts that daybook keeps.
+//
+// A fact is something a provider or an operator told us has already happened:
+// credits were counted, a sale was made, a badge changed state. Facts are plain
+// values as they were reported; what they mean for a balance is decided by the
+// projections. A fact never changes once appended, and nothing in this package
+// reads a clock, a database or a network.
+//
+// # Wire form
+//
+// Every event has two parts, both JSON objects. Data holds the facts; it never
+// holds a name, an address or any other value of type [Personal]. Personal holds
+// only those, flat, each under the path of its field ("name",
+// "consumed/0/description"), in the order in which the fields are declared, empty
+// ones left out. They are kept apart so that a person can be forgotten while
+// every hash over the facts stays valid.
+//
+// Both are compact, in the member order of the Go types, with HTML characters
+// unescaped. Amounts and quantities are decimal strings; times are RFC 3339 in
+// UTC with at most six fraction digits.
+//
+// # Changing an event
+//
+// A kind's wire form is frozen the day it is first appended: the log outlives
+// the code. To add a field, add a new kind ("credits.reported.v2") beside the
+// old one and teach the projections both. The files in testdata/events hold one
+// example of every kind; deleting one fails the build.
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// An Event is one fact. The set of events is closed: every implementation is
+// in this package and listed in kinds.
+type Event interface {
+	// Kind returns the frozen wire name, such as "credits.reported.v1".
+	Kind() Kind
+
+	// Validate reports whether the fact is well formed, as a [*FieldError] if
+	// it is not. An invalid event is never appended.
+	Validate() error
+}
+
+// A Kind is the frozen wire name of an event type and its version.
+type Kind string
+
+// Personal is text about a person: a name, an address, free text that may hold
+// either. It is stored apart from the facts; see the package comment.
+type Personal string
+
+// A personalVisitor is told every Personal field of an event, in the order of
+// its declaration, and may change it.
+type personalVisitor func(path string, p *Personal)
+
+// codec encodes and decodes the events of one kind.
+type codec struct {
+	encode func(Event) (data, personal []byte, err error)
+	decode func(data, personal []byte) (Event, error)
+}
+
+// kinds maps every wire name ever written to its codec.
+var kinds = codecs(
+	kind[CreditsReported](),
+	kind[CreditsGranted](),
+	kind[CreditsAdjusted](),
+	kind[SalesSold](),
+	kind[SalesPaid](),
+	kind[SalesPaymentFailed](),
+	kind[SalesRefunded](),
+	kind[SalesSubscriptionChanged](),
+	kind[SalesEntryPosted](),
+	kind[TrustgroupsMemberChanged](),
+	kind[LearningEnrolled](),
+	kind[LearningProgressed](),
+	kind[LearningCompleted](),
+	kind[LearningTested](),
+	kind[BadgesNoticed](),
+	kind[BadgesReported](),
+	kind[BadgesDeleted](),
+	kind[BadgesUnverified](),
+	kind[DirectoryPersonSeen](),
+	kind[DirectoryPersonRemoved](),
+	kind[DirectoryOrganizationSeen](),
+	kind[DirectoryItemSeen](),
+	kind[DirectoryItemRemoved](),
+	kind[DirectoryGroupSeen](),
+	kind[DirectoryEmploymentChanged](),
+	kind[IntakeUnrecognized](),
+	kind[IntakeQuarantined](),
+)
+
+// Kinds returns every kind this build can decode, sorted.
+func Kinds() []Kind {
+	return slices.Sorted(maps.Keys(kinds))
+}
+
+// Encode returns the wire form of e, or an error with code [Invalid] if e is
+// not valid. Personal is nil if e holds nothing personal.
+func Encode(e Event) (data, personal []byte, err error) {
+	op := "encode " + string(e.Kind())
+	c, ok := kinds[e.Kind()]
+	if !ok {
+		return nil, nil, Errorf(Internal, op, "the kind is not listed")
+	}
+	if err := e.Validate(); err != nil {
+		return nil, nil, Errorf(Invalid, op, "%w", err)
+	}
+	return c.encode(e)
+}
+
+// Decode is the inverse of [Encode].
+// It fails on a kind or a field this build does not know, because skipping
+// either would silently change a balance.
+func Decode(k Kind, data, personal []byte) (Event, error) {
+	op := "decode " + string(k)
+	c, ok := kinds[k]
+	if !ok {
+		return nil, Errorf(Differs, op, "unknown kind").
+			WithHint("The log was written by a newer daybook; upgrade this one.")
+	}
+	e, err := c.decode(data, personal)
+	if err != nil {
+		return nil, Errorf(Differs, op, "%w", err)
+	}
+	if err := e.Validate(); err != nil {
+		return nil, Errorf(Differs, op, "stored event is not valid: %w", err)
+	}
+	return e, nil
+}
+
+type namedCodec struct {
+	kind  Kind
+	codec codec
+}
+
+func codecs(list ...namedCodec) map[Kind]codec {
+	m := make(map[Kind]codec, len(list))
+	for _, n := range list {
+		m[n.kind] = n.codec
+	}
+	return m
+}
+
+// kind returns the codec of the event type E. If *E has a method personal, it
+// lists E's personal fields.
+func kind[E Event]() namedCodec {
+	var zero E
+	return namedCodec{zero.Kind(), codec{
+		encode: func(ev Event) ([]byte, []byte, error) {
+			e := ev.(E)
+			data, err := Marshal(e)
+			if err != nil {
+				return nil, nil, err
+			}
+			personal, err := marshalPersonal(&e)
+			return data, personal, err
+		},
+		decode: func(data, personal []byte) (Event, error) {
+			var e E
+			if err := unmarshalStrict(data, &e); err != nil {
+				return nil, err
+			}
+			if err := unmarshalPersonal(personal, &e); err != nil {
+				return nil, err
+			}
+			return e, nil
+		},
+	}}
+}
+
+// Marshal returns v as compact JSON with HTML characters unescaped.
+func Marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+func unmarshalStrict(data []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if dec.InputOffset() != int64(len(data)) {
+		return fmt.Errorf("%d bytes after the event", int64(len(data))-dec.InputOffset())
+	}
+	return nil
+}
+
+func marshalPersonal(e any) ([]byte, error) {
+	v, ok := e.(interface{ personal(personalVisitor) })
+	if !ok {
+		return nil, nil
+	}
+	var b bytes.Buffer
+	var failed error
+	v.personal(func(path string, p *Personal) {
+		if *p == "" {
+			return
+		}
+		text, err := Marshal(string(*p))
+		if err != nil {
+			failed = err
+		}
+		if b.Len() == 0 {
+			b.WriteByte('{')
+		} else {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Quote(path))
+		b.WriteByte(':')
+		b.Write(text)
+	})
+	if failed != nil || b.Len() == 0 {
+		return nil, failed
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+func unmarshalPersonal(personal []byte, e any) error {
+	if len(personal) == 0 {
+		return nil
+	}
+	var m map[string]Personal
+	if err := unmarshalStrict(personal, &m); err != nil {
+		return err
+	}
+	if v, ok := e.(interface{ personal(personalVisitor) }); ok {
+		v.personal(func(path string, p *Personal) {
+			*p = m[path]
+			delete(m, path)
+		})
+	}
+	for path := range m {
+		return fmt.Errorf("unknown personal field %q", path)
+	}
+	return nil
+}

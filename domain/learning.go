@@ -1,0 +1,199 @@
+package domain
+
+import (
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// A Learner is the person a learning event is about.
+type Learner struct {
+	Person string   `json:"person"` // the provider's id
+	Name   Personal `json:"-"`
+	Email  Personal `json:"-"`
+}
+
+// Subject types.
+const (
+	SubjectCourse = "course"
+	SubjectTest   = "test"
+	SubjectClass  = "class"
+	SubjectQuiz   = "quiz"
+)
+
+// A Subject is what is learnt or tested.
+type Subject struct {
+	SubjectType string `json:"subject_type"` // one of the Subject constants
+	Subject     string `json:"subject"`      // the provider's id, unique within its type
+	SubjectName string `json:"subject_name,omitempty"`
+}
+
+func (c *check) learning(l Learner, s Subject) {
+	c.id("person", l.Person)
+	c.text("name", string(l.Name))
+	c.text("email", string(l.Email))
+	c.oneOf("subject_type", s.SubjectType, SubjectCourse, SubjectTest, SubjectClass, SubjectQuiz)
+	c.id("subject", s.Subject)
+	c.text("subject_name", s.SubjectName)
+}
+
+func (l *Learner) personal(visit personalVisitor) {
+	visit("name", &l.Name)
+	visit("email", &l.Email)
+}
+
+// LearningEnrolled says that a person was enrolled.
+type LearningEnrolled struct {
+	Learner
+	Subject
+	Enrolment   string    `json:"enrolment,omitempty"` // the provider's id of the enrolment
+	EnrolledAt  time.Time `json:"enrolled_at,omitzero"`
+	StartedAt   time.Time `json:"started_at,omitzero"`
+	AccessUntil time.Time `json:"access_until,omitzero"` // end of access, not of any certificate
+	Trial       bool      `json:"trial,omitempty"`       // a preview, which certifies nothing
+}
+
+// Kind implements [Event].
+func (LearningEnrolled) Kind() Kind { return "learning.enrolled.v1" }
+
+// Validate implements [Event].
+func (e LearningEnrolled) Validate() error {
+	var c check
+	c.learning(e.Learner, e.Subject)
+	c.label("enrolment", e.Enrolment)
+	c.time("enrolled_at", e.EnrolledAt)
+	c.time("started_at", e.StartedAt)
+	c.time("access_until", e.AccessUntil)
+	return c.err
+}
+
+// Scales of a reported percentage.
+const (
+	ScalePercent  = "percent"  // "24.0" is 24 %
+	ScaleFraction = "fraction" // "0.24" is 24 %
+	ScaleUnknown  = "unknown"  // exactly "1", or nothing
+)
+
+// LearningProgressed says how far a person has come. It never completes
+// anything: progress can fall again, and its scale is contradictory.
+type LearningProgressed struct {
+	Learner
+	Subject
+	Enrolment string    `json:"enrolment,omitempty"`
+	Reported  string    `json:"reported,omitempty"` // the percentage as sent
+	Scale     string    `json:"scale"`              // one of the Scale constants
+	Activity  string    `json:"activity,omitempty"` // what was done, such as "lesson/24220"
+	StartedAt time.Time `json:"started_at,omitzero"`
+}
+
+// Kind implements [Event].
+func (LearningProgressed) Kind() Kind { return "learning.progressed.v1" }
+
+// Validate implements [Event].
+func (e LearningProgressed) Validate() error {
+	var c check
+	c.learning(e.Learner, e.Subject)
+	c.label("enrolment", e.Enrolment)
+	c.label("reported", e.Reported)
+	c.oneOf("scale", e.Scale, ScalePercent, ScaleFraction, ScaleUnknown)
+	c.label("activity", e.Activity)
+	c.time("started_at", e.StartedAt)
+	return c.err
+}
+
+// Certificate states and expiries.
+const (
+	CertificateIssued  = "issued"
+	CertificateNone    = "none"
+	CertificateUnknown = "unknown"
+
+	ExpiryNever   = "never"
+	ExpiryOn      = "on"      // at ExpiresAt
+	ExpiryUnknown = "unknown" // it expires, nobody said when; or nobody said whether
+)
+
+// A Certificate is what a completion earned.
+type Certificate struct {
+	State     string    `json:"state"` // CertificateIssued, CertificateNone, CertificateUnknown
+	ID        string    `json:"id,omitempty"`
+	URL       Personal  `json:"-"`
+	Expiry    string    `json:"expiry,omitempty"`    // of an issued one: ExpiryNever, ExpiryOn, ExpiryUnknown
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // last moment of validity; a bare date counts to its end in UTC
+}
+
+// LearningCompleted says that a person completed a course.
+type LearningCompleted struct {
+	Learner
+	Subject
+	Enrolment   string      `json:"enrolment,omitempty"`
+	CompletedAt time.Time   `json:"completed_at"`
+	Certificate Certificate `json:"certificate"`
+}
+
+// Kind implements [Event].
+func (LearningCompleted) Kind() Kind { return "learning.completed.v1" }
+
+// Validate implements [Event].
+func (e LearningCompleted) Validate() error {
+	var c check
+	c.learning(e.Learner, e.Subject)
+	c.label("enrolment", e.Enrolment)
+	if e.CompletedAt.IsZero() {
+		c.fail("completed_at", "is missing")
+	}
+	c.time("completed_at", e.CompletedAt)
+	cert := e.Certificate
+	c.oneOf("certificate/state", cert.State, CertificateIssued, CertificateNone, CertificateUnknown)
+	c.label("certificate/id", cert.ID)
+	c.text("certificate/url", string(cert.URL))
+	c.oneOf("certificate/expiry", cert.Expiry, "", ExpiryNever, ExpiryOn, ExpiryUnknown)
+	if (cert.Expiry == ExpiryOn) == cert.ExpiresAt.IsZero() {
+		c.fail("certificate/expires_at", "does not go with the expiry %q", cert.Expiry)
+	}
+	c.time("certificate/expires_at", cert.ExpiresAt)
+	return c.err
+}
+
+func (e *LearningCompleted) personal(visit personalVisitor) {
+	e.Learner.personal(visit)
+	visit("certificate/url", &e.Certificate.URL)
+}
+
+// Outcomes of a test.
+const (
+	OutcomePassed  = "passed"
+	OutcomeFailed  = "failed"
+	OutcomePending = "pending" // somebody has yet to score it
+	OutcomeUnknown = "unknown" // no pass mark was sent
+)
+
+// LearningTested says how a person did in a test. Pass and fail are derived by
+// the provider package from score and pass mark: nobody sends them.
+type LearningTested struct {
+	Learner
+	Subject
+	TestedAt     time.Time        `json:"tested_at,omitzero"`
+	Score        *decimal.Decimal `json:"score,omitempty"`
+	PassingScore *decimal.Decimal `json:"passing_score,omitempty"`
+	Outcome      string           `json:"outcome"` // one of the Outcome constants
+	Attempt      string           `json:"attempt,omitempty"`
+}
+
+// Kind implements [Event].
+func (LearningTested) Kind() Kind { return "learning.tested.v1" }
+
+// Validate implements [Event].
+func (e LearningTested) Validate() error {
+	var c check
+	c.learning(e.Learner, e.Subject)
+	c.time("tested_at", e.TestedAt)
+	if e.Score != nil {
+		c.number("score", *e.Score)
+	}
+	if e.PassingScore != nil {
+		c.number("passing_score", *e.PassingScore)
+	}
+	c.oneOf("outcome", e.Outcome, OutcomePassed, OutcomeFailed, OutcomePending, OutcomeUnknown)
+	c.label("attempt", e.Attempt)
+	return c.err
+}
