@@ -1,0 +1,46 @@
+# Targets are documented with "##"; "make" alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help pg build run test check lint fmt golden bench
+
+# Pinned here and run by "go run", so that go.mod lists only what the program needs.
+GOFUMPT      := mvdan.cc/gofumpt@v0.12.0
+STATICCHECK  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCILINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# The race detector needs a C compiler.
+RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+pg: ## Get the PostgreSQL server programs, if the machine has none
+	@sh adapters/embeddedpg/install.sh
+
+build: ## Build bin/daybook
+	go build -trimpath -o bin/daybook ./cmd/daybook
+
+run: pg build ## Play sample deliveries into a private database and show the pages
+	bin/daybook demo
+
+test: pg ## Run every test
+	go test ./...
+
+check: pg build ## What CI runs: vet, staticcheck, format, tidy, tests with the race detector
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	@out="$$(go run $(GOFUMPT) -d .)" && test -z "$$out" || { echo "$$out"; echo 'run "make fmt"'; exit 1; }
+	go mod tidy -diff
+	@test -n "$(RACE)" || echo 'no C compiler: the tests run without the race detector'
+	go test $(RACE) -timeout 12m ./...
+
+lint: ## Run golangci-lint, which takes a minute to build the first time
+	go run $(GOLANGCILINT) run
+
+fmt: ## Format the source
+	go run $(GOFUMPT) -w .
+
+golden: pg ## Rewrite the expected results in testdata; review the diff
+	UPDATE_GOLDEN=1 go test ./...
+
+bench: pg ## Measure intake, append, catch-up and rebuild on a cluster of its own
+	go run ./cmd/bench
