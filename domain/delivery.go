@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -9,9 +8,9 @@ import (
 
 // A Request is one webhook call as it came in, before anybody looked at it.
 type Request struct {
-	Token      string      // last path element of /webhooks/{source}/{token}, if there was one
-	Header     http.Header // canonical names
-	Body       []byte      // exact bytes
+	Token      string              // last path element of /webhooks/{source}/{token}, if there was one
+	Header     map[string][]string // an http.Header: canonical names
+	Body       []byte              // exact bytes
 	ReceivedAt time.Time
 }
 
@@ -50,8 +49,8 @@ type Delivery struct {
 	ID         ulid.ULID // assigned when it is received; its time is ReceivedAt
 	Source     string
 	ReceivedAt time.Time
-	Verified   string      // how it was authenticated, such as "hmac-sha256, secret 1"
-	Header     http.Header // secrets left out
+	Verified   string              // how it was authenticated, such as "hmac-sha256, secret 1"
+	Header     map[string][]string // an http.Header; secrets left out
 	Body       []byte
 	Cause      ulid.ULID // an earlier delivery this one follows from; zero: none
 	Translation

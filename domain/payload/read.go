@@ -1,0 +1,242 @@
+package payload
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/daybook-ledger/daybook/domain"
+)
+
+// A Reader reads the fields of one event out of a document and remembers the
+// first thing that was wrong, so that translations read as a list of fields.
+type Reader struct{ err error }
+
+// Err returns the first error, a [*domain.FieldError], or nil.
+func (r *Reader) Err() error { return r.err }
+
+// Fail records that v is wrong, unless something was wrong before.
+func (r *Reader) Fail(v Value, format string, args ...any) {
+	if r.err == nil {
+		r.err = &domain.FieldError{Field: v.Path(), Reason: fmt.Sprintf(format, args...)}
+	}
+}
+
+// Text returns the text of a string, number or boolean as it was sent, and ""
+// for null and for what is not there. Anything else is an error.
+func (r *Reader) Text(v Value) string {
+	switch n := v.node.(type) {
+	case nil:
+		return ""
+	case string:
+		return n
+	case json.Number:
+		return n.String()
+	case bool:
+		return fmt.Sprint(n)
+	}
+	r.Fail(v, "is not a text")
+	return ""
+}
+
+// Label returns the text of v without white space around it.
+func (r *Reader) Label(v Value) string { return strings.TrimSpace(r.Text(v)) }
+
+// ID returns the text of an id and fails if it is missing. Every digit of a
+// number is kept. A number with a fraction or an exponent is no id.
+func (r *Reader) ID(v Value) string {
+	id := r.OptionalID(v)
+	if id == "" {
+		r.Fail(v, "is missing")
+	}
+	return id
+}
+
+// OptionalID returns the text of an id, and "" if there is none.
+func (r *Reader) OptionalID(v Value) string {
+	switch n := v.node.(type) {
+	case bool:
+		r.Fail(v, "is not an id")
+		return ""
+	case json.Number:
+		if strings.ContainsAny(n.String(), ".eE") {
+			r.Fail(v, "is not an id")
+		}
+	}
+	return r.Label(v)
+}
+
+// Decimal returns an exact number, sent as a number or as text, and fails if it
+// is missing.
+func (r *Reader) Decimal(v Value) decimal.Decimal {
+	d := r.OptionalDecimal(v)
+	if d == nil {
+		r.Fail(v, "is missing")
+		return decimal.Decimal{}
+	}
+	return *d
+}
+
+// OptionalDecimal returns an exact number, and nil for null, "" and what is not
+// there. A thousands separator or a currency sign makes it no number.
+func (r *Reader) OptionalDecimal(v Value) *decimal.Decimal {
+	text := r.Label(v)
+	if text == "" {
+		return nil
+	}
+	d, err := parseDecimal(text)
+	if err != nil {
+		r.Fail(v, "%s", err)
+		return nil
+	}
+	return &d
+}
+
+// DecimalOrZero is [Reader.OptionalDecimal] with zero for none.
+func (r *Reader) DecimalOrZero(v Value) decimal.Decimal {
+	if d := r.OptionalDecimal(v); d != nil {
+		return *d
+	}
+	return decimal.Decimal{}
+}
+
+// parseDecimal accepts the grammar of a JSON number, which is what every
+// provider documents, and nothing else.
+func parseDecimal(text string) (decimal.Decimal, error) {
+	if !jsonNumber(text) {
+		return decimal.Decimal{}, fmt.Errorf("is %.40q, not a plain number", text)
+	}
+	if len(text) > 100 {
+		return decimal.Decimal{}, fmt.Errorf("has more than %d digits", domain.MaxDigits)
+	}
+	d, err := decimal.NewFromString(text)
+	if err != nil {
+		return decimal.Decimal{}, fmt.Errorf("is %.40q, not a number that can be held", text)
+	}
+	return d, domain.CheckDecimal(d)
+}
+
+func jsonNumber(s string) bool {
+	digits := func() bool {
+		n := 0
+		for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+			n++
+		}
+		s = s[n:]
+		return n > 0
+	}
+	s = strings.TrimPrefix(s, "-")
+	if !digits() {
+		return false
+	}
+	if rest, ok := strings.CutPrefix(s, "."); ok {
+		s = rest
+		if !digits() {
+			return false
+		}
+	}
+	if len(s) > 0 && (s[0] == 'e' || s[0] == 'E') {
+		s = strings.TrimLeft(s[1:], "+-")
+		if !digits() {
+			return false
+		}
+	}
+	return s == ""
+}
+
+// timeLayouts are the forms in which the providers' samples and documents give
+// a moment. A moment without a zone is taken as UTC.
+var timeLayouts = []string{
+	time.RFC3339Nano,
+	"2006-01-02 15:04:05 -0700",
+	"2006-01-02 15:04:05 MST",
+	"2006-01-02T15:04:05.999999999",
+	"2006-01-02 15:04:05",
+	time.DateOnly,
+}
+
+// Time returns a moment in UTC, cut to microseconds, and the zero time for
+// null, "" and what is not there. The year 1, with which .NET says "none", is
+// none too.
+func (r *Reader) Time(v Value) time.Time {
+	text := r.Label(v)
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := ParseTime(text)
+	if err != nil {
+		r.Fail(v, "%s", err)
+	}
+	return t
+}
+
+// ParseTime returns the moment that text names; see [Reader.Time].
+func ParseTime(text string) (time.Time, error) {
+	for _, layout := range timeLayouts {
+		t, err := time.Parse(layout, text)
+		if err != nil {
+			continue
+		}
+		t = t.UTC().Truncate(time.Microsecond)
+		switch {
+		case t.Year() == 1:
+			return time.Time{}, nil
+		case t.Year() < 1 || t.Year() > 9999:
+			return time.Time{}, errors.New("is outside the years 2 to 9999")
+		}
+		return t, nil
+	}
+	return time.Time{}, fmt.Errorf("is %.40q, not a date or a time", text)
+}
+
+// DateOnly reports whether v is a date without a time of day.
+func (v Value) DateOnly() bool {
+	s, _ := v.node.(string)
+	_, err := time.Parse(time.DateOnly, strings.TrimSpace(s))
+	return err == nil
+}
+
+// Yes returns whether v says yes, and whether it says either. true, "true",
+// "yes" and "1" are yes; false, "false", "no" and "0" are no; letters of any
+// case.
+func (r *Reader) Yes(v Value) (yes, said bool) {
+	switch word := strings.ToLower(r.Label(v)); {
+	case slices.Contains([]string{"true", "yes", "1"}, word):
+		return true, true
+	case slices.Contains([]string{"false", "no", "0"}, word):
+		return false, true
+	case word == "" || word == "null":
+		return false, false
+	}
+	r.Fail(v, "is neither yes nor no")
+	return false, false
+}
+
+// Key joins the parts of a deduplication key. Each part is escaped, so that
+// different parts never make the same key; a long key is cut by the log to its
+// hash.
+func Key(parts ...string) string {
+	escaped := make([]string, len(parts))
+	for i, p := range parts {
+		escaped[i] = escape(p)
+	}
+	return strings.Join(escaped, "/")
+}
+
+// escape percent-encodes everything but printable ASCII, and "/" and "%".
+func escape(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c > ' ' && c < 0x7f && c != '/' && c != '%' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
