@@ -1,0 +1,61 @@
+package projections
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash"
+)
+
+// A Digest hashes the rows of a projection's tables, so that two copies can be
+// compared by one line of text.
+//
+// It is "h1:" and the base64 SHA-256 of one line per table, in the order of
+// declaration: the hexadecimal SHA-256 of the table's rows, two spaces, the
+// table's name, a newline. A row is its cells in column order; a cell is its
+// length in bytes plus one, as a varint, and its text, or the varint 0 for null.
+// Rows are in key order, keys compared byte by byte (of a journal: position,
+// then n).
+type Digest struct {
+	sum   hash.Hash
+	table hash.Hash
+	name  string
+	buf   []byte
+}
+
+// NewDigest returns the digest of no tables.
+func NewDigest() *Digest { return &Digest{sum: sha256.New()} }
+
+// Table says that the rows that follow are those of the named table.
+func (d *Digest) Table(name string) {
+	d.finish()
+	d.table, d.name = sha256.New(), name
+}
+
+// Row adds one row.
+func (d *Digest) Row(cells []Cell) {
+	d.buf = d.buf[:0]
+	for _, c := range cells {
+		if c.Null {
+			d.buf = append(d.buf, 0)
+			continue
+		}
+		d.buf = binary.AppendUvarint(d.buf, uint64(len(c.Text))+1)
+		d.buf = append(d.buf, c.Text...)
+	}
+	d.table.Write(d.buf)
+}
+
+// Sum returns the digest. Nothing may be added after it.
+func (d *Digest) Sum() string {
+	d.finish()
+	return "h1:" + base64.StdEncoding.EncodeToString(d.sum.Sum(nil))
+}
+
+func (d *Digest) finish() {
+	if d.table != nil {
+		fmt.Fprintf(d.sum, "%x  %s\n", d.table.Sum(nil), d.name)
+		d.table = nil
+	}
+}
