@@ -1,0 +1,42 @@
+-- Appends deliveries ($10 to $24) and their records ($25 to $36) if the log
+-- still ends at position $1, and if none of them can be a repetition: no
+-- delivery has one of the keys ($5 sources, $6 keys), and the last one in none
+-- of the scopes ($7 sources, $8 scopes) has the same bytes ($9). Otherwise it
+-- changes nothing and returns 0. Run again after a lost reply it finds the head
+-- moved and changes nothing.
+WITH h AS (
+    UPDATE head SET position = $2, recorded_at = $3, frontier = $4
+    WHERE id = 1 AND position = $1
+    AND NOT EXISTS (
+        SELECT FROM unnest($5::text[], $6::text[]) AS u (source, key),
+        LATERAL (SELECT FROM delivery d WHERE d.source = u.source AND d.key = u.key LIMIT 1) d
+    )
+    AND NOT EXISTS (
+        SELECT FROM unnest($7::text[], $8::text[], $9::bytea[]) AS u (source, scope, body_sha256),
+        LATERAL (
+            SELECT position FROM delivery_scope s
+            WHERE s.source = u.source AND s.scope = u.scope
+            ORDER BY position DESC LIMIT 1
+        ) last
+        JOIN delivery d ON d.position = last.position
+        WHERE d.body_sha256 = u.body_sha256
+    )
+    RETURNING 1
+), deliveries AS (
+    INSERT INTO delivery (position, records, id, source, topic, key, status, test, flags, verified, received_at, cause, header, body, body_sha256)
+    SELECT u.*
+    FROM h, unnest($10::bigint[], $11::integer[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::boolean[],
+        $18::text[], $19::text[], $20::timestamptz[], $21::text[], $22::json[], $23::bytea[], $24::bytea[]) AS u
+), scopes AS (
+    INSERT INTO delivery_scope (source, scope, position)
+    SELECT u.*
+    FROM h, unnest($37::text[], $38::text[], $39::bigint[]) AS u
+), records AS (
+    INSERT INTO log (position, id, kind, source, occurred_at, recorded_at, delivery, cause, test, data, personal, leaf, root)
+    SELECT u.position, u.id, u.kind, u.source, u.occurred_at, $3, u.delivery, u.cause, u.test, u.data, u.personal, u.leaf, u.root
+    FROM h, unnest($25::bigint[], $26::text[], $27::text[], $28::text[], $29::timestamptz[], $30::text[], $31::text[],
+        $32::boolean[], $33::json[], $34::bytea[], $35::bytea[], $36::bytea[])
+        AS u (position, id, kind, source, occurred_at, delivery, cause, test, data, personal, leaf, root)
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM records), (SELECT pg_notify('daybook_log', $2::text) FROM h)::text

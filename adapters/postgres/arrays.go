@@ -1,0 +1,81 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/lib/pq"
+
+	"github.com/daybook-ledger/daybook/projections"
+)
+
+// textArray is a text[] parameter whose elements may be null.
+type textArray []projections.Cell
+
+// Value implements [driver.Valuer].
+func (a textArray) Value() (driver.Value, error) {
+	var b strings.Builder
+	b.Grow(2 + 16*len(a))
+	b.WriteByte('{')
+	for i, c := range a {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if c.Null {
+			b.WriteString("NULL")
+			continue
+		}
+		quote(&b, c.Text)
+	}
+	b.WriteByte('}')
+	return b.String(), nil
+}
+
+// quote writes s as an element of an array literal.
+func quote(b *strings.Builder, s string) {
+	b.WriteByte('"')
+	for {
+		i := strings.IndexAny(s, `"\`)
+		if i < 0 {
+			break
+		}
+		b.WriteString(s[:i])
+		b.WriteByte('\\')
+		b.WriteByte(s[i])
+		s = s[i+1:]
+	}
+	b.WriteString(s)
+	b.WriteByte('"')
+}
+
+// nullable returns a textArray in which the empty text is null.
+func nullable(list []string) textArray {
+	a := make(textArray, len(list))
+	for i, s := range list {
+		a[i] = projections.Cell{Text: s, Null: s == ""}
+	}
+	return a
+}
+
+// connectionLost reports whether err says that the connection, and not the
+// statement, failed: whether the statement took effect is then unknown.
+func connectionLost(err error) bool {
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok && !errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	if e, ok := errors.AsType[*pq.Error](err); ok {
+		// Operator intervention (57): the server is going down or the backend was
+		// killed. Connection exceptions (08).
+		return e.Code.Class() == "57" || e.Code.Class() == "08"
+	}
+	return false
+}

@@ -1,0 +1,161 @@
+package postgres
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/daybook-ledger/daybook/domain"
+)
+
+// maxKeyBytes is how long a deduplication key or a scope may be as it is; of a
+// longer one the hash is kept.
+const maxKeyBytes = 512
+
+// prepared is a delivery that is ready to be appended: everything that can be
+// wrong with it has been looked for, and everything slow is done, before it
+// waits for its turn.
+type prepared struct {
+	domain.Delivery
+	key    string // "" if it has scopes
+	scopes []string
+	body   [32]byte
+	header []byte // JSON
+	status domain.Status
+	facts  []encoded
+	answer chan answer
+}
+
+// encoded is a fact in its wire form.
+type encoded struct {
+	fact     domain.Fact
+	data     []byte
+	personal []byte // sealed
+}
+
+// An answer is what the caller of Append gets.
+type answer struct {
+	receipt domain.Receipt
+	err     error
+}
+
+// prepare encodes d and works out its identity. It fails with code Invalid if
+// one of its facts is not well formed.
+func prepare(d domain.Delivery) (*prepared, error) {
+	p := &prepared{Delivery: d, body: sha256.Sum256(d.Body), answer: make(chan answer, 1)}
+	p.Topic = clip(p.Topic)
+	p.key = short(p.Key)
+	if p.key == "" {
+		sum := sha256.Sum256([]byte(p.Topic + "\x00" + string(p.Body)))
+		p.key = "bytes/" + hex.EncodeToString(sum[:])
+	}
+	if len(p.Scopes) > 0 {
+		p.key = ""
+	}
+	for _, s := range p.Scopes {
+		p.scopes = append(p.scopes, short(s))
+	}
+	var err error
+	if p.header, err = domain.Marshal(latin1(p.Header)); err != nil {
+		return nil, err
+	}
+	facts := p.Facts
+	if len(facts) == 0 {
+		facts = []domain.Fact{{Event: domain.IntakeUnrecognized{Topic: p.Topic, Reason: orElse(p.Reason, "nothing to keep")}}}
+	}
+	return p, p.encode(facts)
+}
+
+// encode sets the facts of p and the status that follows from them.
+func (p *prepared) encode(facts []domain.Fact) error {
+	p.status = domain.Accepted
+	for _, f := range facts {
+		switch f.Event.(type) {
+		case domain.IntakeUnrecognized:
+			p.status = domain.Unrecognized
+		case domain.IntakeQuarantined:
+			p.status = domain.Quarantined
+		}
+		data, personal, err := domain.Encode(f.Event)
+		if err != nil {
+			return err
+		}
+		if f.OccurredAt.IsZero() {
+			f.OccurredAt = p.ReceivedAt
+		}
+		f.OccurredAt = micros(f.OccurredAt)
+		var salt [32]byte
+		if len(personal) > 0 {
+			rand.Read(salt[:]) // never fails
+		}
+		p.facts = append(p.facts, encoded{f, data, domain.SealPersonal(salt, personal)})
+	}
+	return nil
+}
+
+// conflicting returns p as it is recorded if its key was there already with
+// other bytes. What it claims is not booked: whether it corrects or repeats the
+// first delivery is for a person to say.
+func (p *prepared) conflicting(first string) (*prepared, error) {
+	c := *p
+	c.facts = nil
+	err := c.encode([]domain.Fact{{Event: domain.IntakeQuarantined{
+		Topic:  p.Topic,
+		Reason: "conflict: delivery " + first + " has the same key and other bytes",
+	}}})
+	c.status = domain.Conflicting
+	return &c, err
+}
+
+// short returns a key as it is stored.
+func short(key string) string {
+	if len(key) <= maxKeyBytes && utf8.ValidString(key) && !strings.Contains(key, "\x00") {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return "sha256/" + hex.EncodeToString(sum[:])
+}
+
+// clip returns a topic as it is stored: what a sender wrote, cut to a label.
+func clip(topic string) string {
+	topic = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, topic)
+	for len(topic) > domain.MaxIDBytes {
+		_, size := utf8.DecodeLastRuneInString(topic)
+		topic = topic[:len(topic)-size]
+	}
+	return topic
+}
+
+// latin1 returns the headers with values that are no UTF-8 read as ISO 8859-1,
+// which is what such a value is (RFC 9110, section 5.5), so that JSON keeps every
+// byte.
+func latin1(header map[string][]string) map[string][]string {
+	kept := make(map[string][]string, len(header))
+	for name, values := range header {
+		for _, v := range values {
+			if !utf8.ValidString(v) {
+				runes := make([]rune, len(v))
+				for i := range len(v) {
+					runes[i] = rune(v[i])
+				}
+				v = string(runes)
+			}
+			kept[name] = append(kept[name], v)
+		}
+	}
+	return kept
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
