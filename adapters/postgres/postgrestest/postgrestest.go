@@ -1,0 +1,85 @@
+// Package postgrestest gives a test a migrated database, empty of records, and
+// an appender that runs until the test ends.
+package postgrestest
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"sync"
+	"testing"
+
+	"github.com/daybook-ledger/daybook/adapters/embeddedpg/pgtest"
+	"github.com/daybook-ledger/daybook/adapters/postgres"
+	"github.com/daybook-ledger/daybook/migrations"
+)
+
+// URL returns the URL of a migrated database of the test's own.
+func URL(t testing.TB) string {
+	t.Helper()
+	key, err := Key()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := pgtest.New(t, key, Migrate)
+	// What a database made from a template lacks: grants on the database itself.
+	if err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
+// Key returns what the template of a migrated database is named after.
+func Key() (string, error) {
+	h := sha256.New()
+	err := fs.WalkDir(migrations.FS, ".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || path == "." {
+			return err
+		}
+		data, err := fs.ReadFile(migrations.FS, path)
+		h.Write(data)
+		return err
+	})
+	return hex.EncodeToString(h.Sum(nil))[:16], err
+}
+
+// Migrate brings the database at url up to date.
+func Migrate(ctx context.Context, url string) error {
+	db, err := postgres.Open(ctx, url, postgres.Owner, 2)
+	if err != nil {
+		return err
+	}
+	return errors.Join(postgres.Migrate(ctx, db), db.Close())
+}
+
+// Open returns a pool for the role, closed when the test ends.
+func Open(t testing.TB, url string, role postgres.Role) *sql.DB {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), url, role, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// Appender returns a running appender to the log at url.
+func Appender(t testing.TB, url string) *postgres.Appender {
+	t.Helper()
+	a := postgres.NewAppender(Open(t, url, postgres.Writer))
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := a.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+	})
+	return a
+}
