@@ -64,6 +64,8 @@ func (c *check) text(field, s string) {
 		c.fail(field, "has %d bytes, more than %d", len(s), MaxTextBytes)
 	case !utf8.ValidString(s):
 		c.fail(field, "is not UTF-8")
+	case strings.ContainsRune(s, 0):
+		c.fail(field, "has a NUL, which PostgreSQL's text cannot hold")
 	}
 }
 
@@ -74,7 +76,7 @@ func (c *check) oneOf(field, s string, allowed ...string) {
 			return
 		}
 	}
-	c.fail(field, "is %q, not one of %s", s, strings.Join(allowed, ", "))
+	c.fail(field, "is %.12q, not one of %s", s, strings.Join(allowed, ", "))
 }
 
 // number wants an amount or quantity within the limits.

@@ -114,9 +114,10 @@ func Encode(e Event) (data, personal []byte, err error) {
 	return c.encode(e)
 }
 
-// Decode is the inverse of [Encode].
-// It fails on a kind or a field this build does not know, because skipping
-// either would silently change a balance.
+// Decode is the inverse of [Encode], and of nothing else: it refuses bytes that
+// Encode does not write. A kind or a field this build does not know, a number
+// that is missing or a member that is there twice would silently change a balance.
+// An event whose personal part was erased is decoded with an empty one.
 func Decode(k Kind, data, personal []byte) (Event, error) {
 	op := "decode " + string(k)
 	c, ok := kinds[k]
@@ -130,6 +131,13 @@ func Decode(k Kind, data, personal []byte) (Event, error) {
 	}
 	if err := e.Validate(); err != nil {
 		return nil, Errorf(Differs, op, "stored event is not valid: %w", err)
+	}
+	data2, personal2, err := c.encode(e)
+	switch {
+	case err != nil:
+		return nil, Errorf(Differs, op, "%w", err)
+	case !bytes.Equal(data, data2) || !bytes.Equal(personal, personal2):
+		return nil, Errorf(Differs, op, "stored event is not in its wire form")
 	}
 	return e, nil
 }
