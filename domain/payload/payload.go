@@ -196,10 +196,11 @@ func (v Value) At(pointer string) Value {
 		name = strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
 		if l, ok := v.node.([]any); ok {
 			i, err := strconv.Atoi(name)
+			path := strings.TrimPrefix(v.path+"/"+name, "/")
 			if err != nil || i < 0 || i >= len(l) {
-				return Value{path: v.path + "/" + name}
+				return Value{path: path}
 			}
-			v = Value{path: v.path + "/" + name, node: l[i]}
+			v = Value{path: path, node: l[i]}
 			continue
 		}
 		v = v.Get(name)

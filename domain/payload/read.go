@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
 
@@ -57,7 +58,8 @@ func (r *Reader) ID(v Value) string {
 	return id
 }
 
-// OptionalID returns the text of an id, and "" if there is none.
+// OptionalID returns the text of an id, and "" if there is none. What held bytes
+// that are not UTF-8 is no id: two of them would read the same.
 func (r *Reader) OptionalID(v Value) string {
 	switch n := v.node.(type) {
 	case bool:
@@ -66,6 +68,10 @@ func (r *Reader) OptionalID(v Value) string {
 	case json.Number:
 		if strings.ContainsAny(n.String(), ".eE") {
 			r.Fail(v, "is not an id")
+		}
+	case string:
+		if strings.ContainsRune(n, utf8.RuneError) {
+			r.Fail(v, "is not an id: it has bytes that are not UTF-8")
 		}
 	}
 	return r.Label(v)
@@ -109,14 +115,14 @@ func (r *Reader) DecimalOrZero(v Value) decimal.Decimal {
 // provider documents, and nothing else.
 func parseDecimal(text string) (decimal.Decimal, error) {
 	if !jsonNumber(text) {
-		return decimal.Decimal{}, fmt.Errorf("is %.40q, not a plain number", text)
+		return decimal.Decimal{}, fmt.Errorf("is %.20q, not a plain number", text)
 	}
 	if len(text) > 100 {
 		return decimal.Decimal{}, fmt.Errorf("has more than %d digits", domain.MaxDigits)
 	}
 	d, err := decimal.NewFromString(text)
 	if err != nil {
-		return decimal.Decimal{}, fmt.Errorf("is %.40q, not a number that can be held", text)
+		return decimal.Decimal{}, fmt.Errorf("is %.20q, not a number that can be held", text)
 	}
 	return d, domain.CheckDecimal(d)
 }
@@ -131,7 +137,8 @@ func jsonNumber(s string) bool {
 		return n > 0
 	}
 	s = strings.TrimPrefix(s, "-")
-	if !digits() {
+	zero := strings.HasPrefix(s, "0")
+	if rest := s; !digits() || zero && len(rest)-len(s) > 1 {
 		return false
 	}
 	if rest, ok := strings.CutPrefix(s, "."); ok {
@@ -141,7 +148,10 @@ func jsonNumber(s string) bool {
 		}
 	}
 	if len(s) > 0 && (s[0] == 'e' || s[0] == 'E') {
-		s = strings.TrimLeft(s[1:], "+-")
+		s = s[1:]
+		if len(s) > 0 && (s[0] == '+' || s[0] == '-') {
+			s = s[1:]
+		}
 		if !digits() {
 			return false
 		}
@@ -150,11 +160,13 @@ func jsonNumber(s string) bool {
 }
 
 // timeLayouts are the forms in which the providers' samples and documents give
-// a moment. A moment without a zone is taken as UTC.
+// a moment. A moment without a zone is taken as UTC. UTC and GMT are the only
+// zones read by name: the others mean different things in different places.
 var timeLayouts = []string{
 	time.RFC3339Nano,
 	"2006-01-02 15:04:05 -0700",
-	"2006-01-02 15:04:05 MST",
+	"2006-01-02 15:04:05 UTC",
+	"2006-01-02 15:04:05 GMT",
 	"2006-01-02T15:04:05.999999999",
 	"2006-01-02 15:04:05",
 	time.DateOnly,
@@ -182,16 +194,17 @@ func ParseTime(text string) (time.Time, error) {
 		if err != nil {
 			continue
 		}
+		none := t.Year() == 1 // as written, whatever the offset
 		t = t.UTC().Truncate(time.Microsecond)
 		switch {
-		case t.Year() == 1:
+		case none:
 			return time.Time{}, nil
-		case t.Year() < 1 || t.Year() > 9999:
+		case t.Year() < 2 || t.Year() > 9999:
 			return time.Time{}, errors.New("is outside the years 2 to 9999")
 		}
 		return t, nil
 	}
-	return time.Time{}, fmt.Errorf("is %.40q, not a date or a time", text)
+	return time.Time{}, fmt.Errorf("is %.20q, not a date or a time", text)
 }
 
 // DateOnly reports whether v is a date without a time of day.
