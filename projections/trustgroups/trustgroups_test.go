@@ -154,6 +154,7 @@ func TestMembership(t *testing.T) {
 		{"told dates stand in for the provider's", []said{{status: "Active", told: 3}, {status: "Removed", told: 7}}, "Removed", 3, 7},
 		{"the provider's clock before ours", []said{{status: "Removed", told: 3}, {status: "Active", changed: 3}}, "Active", 3, 0},
 		{"confirmed before assumed", []said{{status: "Active", changed: 3}, {status: "Removed", changed: 3, assumed: true}}, "Active", 3, 0},
+		{"the later end, said at once", []said{{status: "Active", changed: 3, until: 20}, {status: "Active", changed: 3, until: 10}}, "Active", 3, 20},
 		{"less before more", []said{{status: "Active", changed: 3}, {status: "Removed", changed: 3}, {status: "Pending", changed: 3}}, "Removed", 3, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
