@@ -1,0 +1,268 @@
+// Package credits keeps, for every credit line, how many credits are left by
+// our own books, and whether the provider agrees.
+//
+// # Double entry
+//
+// Every movement is two entries that add up to zero in the line's unit, its
+// template: the account "available" and the account that says why.
+//
+//	opening      what was there when the line was first seen
+//	top-up       credits that came without our knowing: the level rose
+//	consumed     one credit used, as one consumption line says
+//	unexplained  credits that went without a consumption line
+//	granted      credits we gave (credits.granted)
+//	adjusted     a person's correction (credits.adjusted)
+//	transfer     from the place a grant waited in to the provider's line
+//
+// The available entries of a line add up to its remaining.
+//
+// # A report is a level
+//
+// What a report moves is the level less the level before it. Consumption lines
+// are booked one by one, one credit each (no quantity is sent); what they do not
+// explain is a top-up if positive and unexplained if negative. So what reports
+// alone have moved is always the last level, and 14, 15, 14 ends at 14.
+//
+// # A report is a claim
+//
+// After every record the provider's last level is compared with our own sum. They
+// part only by what we booked and the provider has not shown: a grant, an
+// adjustment. What the next reports leave unexplained in the same direction is
+// that, and is not booked twice; as long as it stays unseen, the claim differs
+// by so much. A grant that is recorded after the provider showed it is not
+// recognised: the claim differs until a person adjusts it.
+//
+// A grant names an order and a template. Until the provider reports a line of
+// that order and template, it waits on the line "order/ORDER/TEMPLATE". Grants
+// and adjustments must be recorded under the source whose lines they are about.
+package credits
+
+import (
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
+)
+
+// StaleAfter is how long a claim that agrees is worth something without being
+// repeated.
+const StaleAfter = 30 * 24 * time.Hour
+
+// Accounts.
+const (
+	available   = "available"
+	opening     = "opening"
+	topUp       = "top-up"
+	consumed    = "consumed"
+	unexplained = "unexplained"
+	granted     = "granted"
+	adjusted    = "adjusted"
+	transfer    = "transfer"
+)
+
+// Claims.
+const (
+	agrees  = "agrees"  // the provider's level is our sum
+	differs = "differs" // it is not, by the difference
+	none    = "none"    // the provider never reported the line
+	stale   = "stale"   // it agreed, longer than StaleAfter ago
+)
+
+// Flags.
+const (
+	templateChanged = "template-changed" // another template was named; the first stays the unit
+	orderChanged    = "order-changed"    // another order was named; the first stays
+)
+
+// Projection returns the credits projection.
+func Projection() *projections.Projection {
+	return &projections.Projection{
+		Name:    "credits",
+		Version: 1,
+		Tables:  []projections.Table{balances, orders, entries},
+		Fold:    fold,
+		Views: []projections.View{
+			projections.NewView("balances", "Event credit balances", balances,
+				"source", "line", "template", "order", "remaining", "claimed",
+				projections.Computed("claim", projections.TypeText, balance.claimAt),
+				"reported_at", "difference", "consumed", "flags", "position"),
+			projections.NewView("entries", "Event credit entries", entries,
+				"position", "event", "source", "line", "template", "account", "quantity", "occurred_at", "order", "note"),
+		},
+	}
+}
+
+// fold folds one record.
+func fold(tx *projections.Tx, r *domain.Record) error {
+	b := book{tx, r}
+	switch e := r.Event.(type) {
+	case domain.CreditsReported:
+		b.report(e)
+	case domain.CreditsGranted:
+		b.grant(e)
+	case domain.CreditsAdjusted:
+		b.adjust(e)
+	}
+	return nil
+}
+
+// A book is what one record is booked in.
+type book struct {
+	tx     *projections.Tx
+	record *domain.Record
+}
+
+// report books a level. What the level was before it is the provider's last
+// claim, nothing at first.
+func (b book) report(e domain.CreditsReported) {
+	line := b.line(e.Line, e.Template)
+	b.settle(&line, e.Order)
+	unseen := line.unseen()
+	why, before := topUp, decimal.Zero
+	if line.claimed == nil {
+		why = opening
+	} else {
+		before = *line.claimed
+	}
+	used := decimal.NewFromInt(int64(len(e.Consumed)))
+	rest := without(e.Remaining.Sub(before).Add(used), unseen)
+	if rest.IsPositive() {
+		b.move(&line, why, rest, "")
+	}
+	for _, c := range e.Consumed {
+		b.move(&line, consumed, decimal.NewFromInt(-1), string(c.Description))
+	}
+	if rest.IsNegative() {
+		b.move(&line, unexplained, rest, "")
+	}
+	line.consumed = line.consumed.Add(used)
+	line.claimed = &e.Remaining
+	line.reportedAt = b.record.OccurredAt
+	b.put(line)
+}
+
+// grant books credits that we gave: on the provider's line of the order and
+// template if it is known, else where they wait for it.
+func (b book) grant(e domain.CreditsGranted) {
+	order, _ := orders.Get(b.tx, b.record.Source, e.Order, e.Template)
+	if order.line == "" {
+		order = orderRow{b.record.Source, e.Order, e.Template, waitingLine(e.Order, e.Template)}
+		orders.Put(b.tx, order)
+	}
+	line := b.line(order.line, e.Template)
+	if line.order == "" {
+		line.order = e.Order
+	}
+	b.move(&line, granted, e.Quantity, e.Reason)
+	b.put(line)
+}
+
+// adjust books a person's correction of one line.
+func (b book) adjust(e domain.CreditsAdjusted) {
+	line := b.line(e.Line, e.Template)
+	b.move(&line, adjusted, e.Quantity, e.Reason)
+	b.put(line)
+}
+
+// settle makes the line the one of the order and its template, and moves to it
+// what has waited for it.
+func (b book) settle(line *balance, order string) {
+	switch {
+	case order == "":
+		return
+	case line.order == "":
+		line.order = order
+	case line.order != order:
+		line.flags = projections.AddFlags(line.flags, orderChanged)
+		return
+	}
+	waiting := waitingLine(order, line.template)
+	row, known := orders.Get(b.tx, b.record.Source, order, line.template)
+	if known && row.line != waiting || line.line == waiting {
+		return // it is another line's, or this one's already
+	}
+	from, ok := balances.Get(b.tx, b.record.Source, waiting)
+	if from.claimed != nil {
+		return // the provider itself has a line of that name
+	}
+	orders.Put(b.tx, orderRow{b.record.Source, order, line.template, line.line})
+	if known && ok {
+		held := from.remaining
+		b.move(&from, transfer, held.Neg(), line.line)
+		b.move(line, transfer, held, waiting)
+		balances.Delete(b.tx, b.record.Source, waiting)
+	}
+}
+
+// waitingLine names the place where grants wait for the provider's line.
+func waitingLine(order, template string) string { return "order/" + order + "/" + template }
+
+// line returns the row of a line as it is, or as it starts.
+func (b book) line(line, template string) balance {
+	row, ok := balances.Get(b.tx, b.record.Source, line)
+	if !ok {
+		row = balance{source: b.record.Source, line: line, template: template}
+	}
+	if row.template != template {
+		row.flags = projections.AddFlags(row.flags, templateChanged)
+	}
+	return row
+}
+
+// move books a movement of the line: two entries that add up to zero.
+func (b book) move(line *balance, account string, quantity decimal.Decimal, note string) {
+	if quantity.IsZero() {
+		return
+	}
+	e := entry{line: line.line, template: line.template, order: line.order, note: note}
+	e.account, e.quantity = available, quantity
+	entries.Append(b.tx, e)
+	e.account, e.quantity = account, quantity.Neg()
+	entries.Append(b.tx, e)
+	line.remaining = line.remaining.Add(quantity)
+}
+
+// put keeps the row of a line, with what the provider's claim says of it now.
+func (b book) put(line balance) {
+	line.position = b.record.Position
+	line.claim, line.difference = none, nil
+	if line.claimed != nil {
+		d := line.claimed.Sub(line.remaining)
+		line.claim, line.difference = differs, &d
+		if d.IsZero() {
+			line.claim = agrees
+		}
+	}
+	balances.Put(b.tx, line)
+}
+
+// unseen returns what is booked and not yet shown by the provider.
+func (r balance) unseen() decimal.Decimal {
+	if r.claimed == nil {
+		return r.remaining
+	}
+	return r.remaining.Sub(*r.claimed)
+}
+
+// claimAt returns the claim as it is worth at the given moment; at the zero
+// moment nothing is stale.
+func (r balance) claimAt(at time.Time) projections.Cell {
+	if r.claim == agrees && !at.IsZero() && r.reportedAt.Before(at.Add(-StaleAfter)) {
+		return projections.Cell{Text: stale}
+	}
+	return projections.Cell{Text: r.claim}
+}
+
+// without returns rest less the part of it that unseen explains: both must have
+// one sign, and no more is explained than there is.
+func without(rest, unseen decimal.Decimal) decimal.Decimal {
+	switch {
+	case rest.Sign() != unseen.Sign():
+		return rest
+	case rest.Abs().LessThan(unseen.Abs()):
+		return decimal.Zero
+	}
+	return rest.Sub(unseen)
+}
