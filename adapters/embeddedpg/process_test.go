@@ -143,10 +143,13 @@ func (p *process) kill(t *testing.T) {
 }
 
 // openDir returns a temporary directory that every account can enter, unlike
-// that of t.TempDir.
+// that of t.TempDir. It is in memory if it can be: a cluster is 40 MB.
 func openDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "embeddedpg")
+	dir, err := os.MkdirTemp("/dev/shm", "embeddedpg")
+	if err != nil {
+		dir, err = os.MkdirTemp("", "embeddedpg")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

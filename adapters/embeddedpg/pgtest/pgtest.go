@@ -170,7 +170,7 @@ func memoryDir() (string, error) {
 	name := "daybook-test-" + strconv.Itoa(os.Geteuid())
 	dir := "/dev/shm/" + name
 	var fs syscall.Statfs_t
-	roomy := syscall.Statfs("/dev/shm", &fs) == nil && fs.Bavail*uint64(fs.Bsize) >= enough //nolint:gosec // a block size is positive
+	roomy := syscall.Statfs("/dev/shm", &fs) == nil && fs.Bavail*uint64(fs.Bsize) >= enough
 	if _, err := os.Stat(dir + "/pg/data/PG_VERSION"); err != nil && !roomy {
 		dir = strings.TrimSuffix(os.TempDir(), "/") + "/" + name
 	}

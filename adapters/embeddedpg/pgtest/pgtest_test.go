@@ -334,7 +334,10 @@ func TestDurable(t *testing.T) {
 // stateDir returns a directory in which the server's account can work.
 func stateDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pgtest")
+	dir, err := os.MkdirTemp("/dev/shm", "pgtest")
+	if err != nil {
+		dir, err = os.MkdirTemp("", "pgtest")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
