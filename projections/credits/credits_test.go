@@ -176,3 +176,23 @@ func TestGrantCountsOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestWithout checks that only what is unseen in the same direction explains
+// the rest of a report, and never more than there is.
+func TestWithout(t *testing.T) {
+	for _, c := range []struct{ rest, unseen, want int64 }{
+		{5, 2, 3},
+		{2, 5, 0},
+		{5, -2, 5},
+		{-3, -1, -2},
+		{-1, -3, 0},
+		{-3, 1, -3},
+		{0, 4, 0},
+		{4, 0, 4},
+	} {
+		got := without(decimal.NewFromInt(c.rest), decimal.NewFromInt(c.unseen))
+		if !got.Equal(decimal.NewFromInt(c.want)) {
+			t.Errorf("without(%d, %d) = %s, want %d", c.rest, c.unseen, got, c.want)
+		}
+	}
+}
