@@ -188,7 +188,7 @@ func (t *Keyed[R]) Parse(cells []Cell) (any, error) {
 
 // Get returns the row with the given key, and whether there is one.
 func (t *Keyed[R]) Get(tx *Tx, key ...string) (R, bool) {
-	if row, ok := tx.store.Get(t, joinKey(key)); ok {
+	if row, ok := tx.store.Get(t, JoinKey(key)); ok {
 		return *row.(*R), true
 	}
 	var zero R
@@ -204,12 +204,12 @@ func (t *Keyed[R]) Put(tx *Tx, row R) {
 	for i, f := range t.fields[:t.key] {
 		key[i] = f.get(&row).Text
 	}
-	tx.store.Put(t, joinKey(key), &row)
+	tx.store.Put(t, JoinKey(key), &row)
 }
 
 // Delete removes the row with the given key, if there is one.
 func (t *Keyed[R]) Delete(tx *Tx, key ...string) {
-	tx.store.Put(t, joinKey(key), nil)
+	tx.store.Put(t, JoinKey(key), nil)
 }
 
 // A Journal is a table whose rows are only ever added. Every row starts with
@@ -322,9 +322,9 @@ func parseCells[R any](table string, fields []Field[R], cells []Cell, row *R) er
 	return nil
 }
 
-// joinKey returns the key of a row as one text. Keys order as their columns do,
+// JoinKey returns the key of a row as one text. Keys order as their columns do,
 // byte by byte, because no text in a table holds U+0000.
-func joinKey(key []string) string {
+func JoinKey(key []string) string {
 	for i, k := range key {
 		if strings.Contains(k, "\x00") {
 			key = slices.Clone(key)
@@ -334,5 +334,5 @@ func joinKey(key []string) string {
 	return strings.Join(key, "\x00")
 }
 
-// SplitKey is the inverse of the join that makes a [Store]'s keys.
+// SplitKey is the inverse of [JoinKey].
 func SplitKey(key string) []string { return strings.Split(key, "\x00") }
