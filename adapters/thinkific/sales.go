@@ -1,0 +1,208 @@
+package thinkific
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/payload"
+)
+
+// sold reads order.created: what is due, not what was paid.
+func sold(d *delivery) domain.Event {
+	v := d.payload
+	e := domain.SalesSold{
+		Order:         d.ID(v.Get("id")),
+		Number:        d.tryLabel(v.Get("order_number")),
+		Currency:      d.currency,
+		PaymentStatus: d.tryLabel(v.Get("status")),
+		PaymentType:   d.tryLabel(v.Get("payment_type")),
+		Coupon:        d.tryLabel(v.Get("coupon", "code")),
+		Buyer: domain.Buyer{
+			Person: d.OptionalID(v.Get("user", "id")),
+			Name:   d.name(v.Get("user")),
+			Email:  d.email(v.Get("user", "email")),
+		},
+	}
+	if e.Buyer.Name == "" {
+		e.Buyer.Name = domain.Personal(d.tryText(v.Get("billing_name")))
+	}
+	total, flag := d.stated(v, d.currency)
+	if total == nil {
+		d.Fail(v.Get("amount_cents"), "is missing, and so is amount_dollars")
+		return e
+	}
+	e.Total, e.Flags = *total, flagged(e.Flags, flag)
+	e.Lines, e.Flags = d.lines(e.Total, e.Flags)
+	d.flag(e.Flags...)
+	return e
+}
+
+// lines returns the items of an order. Older orders list none: then the product
+// of the order is its one line.
+func (d *delivery) lines(total decimal.Decimal, flags []string) ([]domain.SaleLine, []string) {
+	v := d.payload
+	if items := v.Get("items"); !items.Exists() {
+		line := d.line(v)
+		if line.Item == "" && line.Name == "" {
+			return nil, flags
+		}
+		line.Amount = total
+		return []domain.SaleLine{line}, flags
+	}
+	var lines []domain.SaleLine
+	for _, item := range d.list(v.Get("items")) {
+		line := d.line(item)
+		amount, flag := d.stated(item, d.currency)
+		if amount == nil {
+			flag = flagLineAmount
+		} else {
+			line.Amount = *amount
+		}
+		flags = flagged(flags, flag)
+		lines = append(lines, line)
+	}
+	return lines, flags
+}
+
+func (d *delivery) line(v payload.Value) domain.SaleLine {
+	return domain.SaleLine{
+		ItemType: domain.ItemProduct,
+		Item:     d.tryLabel(v.Get("product_id")),
+		Name:     d.tryText(v.Get("product_name")),
+	}
+}
+
+// stated returns the amount that v states as amount_cents, amount_dollars or
+// both, in whole units of the currency; nil if it states none. Cents are the
+// currency's minor unit, two digits if it is not known; if dollars say something
+// else, cents count and the flag says so.
+func (d *delivery) stated(v payload.Value, currency string) (amount *decimal.Decimal, flag string) {
+	cents, dollars := d.OptionalDecimal(v.Get("amount_cents")), d.OptionalDecimal(v.Get("amount_dollars"))
+	if cents == nil {
+		return dollars, ""
+	}
+	if !cents.IsInteger() {
+		d.Fail(v.Get("amount_cents"), "is not a whole number")
+	}
+	digits, _ := domain.Exponent(currency)
+	whole := cents.Shift(-digits)
+	if dollars != nil && !dollars.Equal(whole) {
+		flag = flagDollarsCents
+	}
+	return &whole, flag
+}
+
+// flagged returns flags with one more, if there is one and it is not there yet.
+func flagged(flags []string, flag string) []string {
+	if flag == "" || slices.Contains(flags, flag) {
+		return flags
+	}
+	return append(flags, flag)
+}
+
+func paid(d *delivery) domain.Event {
+	return domain.SalesPaid{Payment: d.transaction("amount")}
+}
+
+func paymentFailed(d *delivery) domain.Event {
+	return domain.SalesPaymentFailed{Payment: d.transaction("amount")}
+}
+
+// refunded reads order_transaction.refunded. The payload is the original charge
+// with what was refunded of it, all of it if nothing is said; it happened when
+// the envelope says.
+func refunded(d *delivery) domain.Event {
+	v := d.payload
+	if !v.Get("refunded_amount").Exists() {
+		return domain.SalesRefunded{Payment: d.transaction("amount")}
+	}
+	p := d.transaction("refunded_amount")
+	charged, refund := d.OptionalDecimal(v.Get("amount")), d.OptionalDecimal(v.Get("refunded_amount"))
+	if charged != nil && refund != nil && refund.GreaterThan(*charged) {
+		p.Flags = flagged(p.Flags, flagRefund)
+		d.flag(flagRefund)
+	}
+	return domain.SalesRefunded{Payment: p}
+}
+
+// transaction reads a payment whose amount is in the given field.
+func (d *delivery) transaction(field string) domain.Payment {
+	v := d.payload
+	p := domain.Payment{
+		Transaction: d.ID(v.Get("id")),
+		Order:       d.ID(v.Get("order", "id")),
+		Currency:    domain.NormalCurrency(d.Label(v.Get("currency"))),
+		Method:      d.tryLabel(v.Get("payment_provider")),
+		ChargedAt:   d.tryTime(v.Get("created_at")),
+	}
+	amount := d.Decimal(v.Get(field))
+	if digits, certain := d.minor(p.Currency, amount); certain {
+		p.Amount = amount.Shift(-digits)
+	} else {
+		p.Amount = amount
+		p.Flags = flagged(p.Flags, flagUnit)
+	}
+	if total, flag := d.stated(v.Get("order"), p.Currency); total != nil {
+		p.OrderTotal, p.Flags = *total, flagged(p.Flags, flag)
+	}
+	d.flag(p.Flags...)
+	return p
+}
+
+// minor reports whether a transaction's amount is certainly in minor units, and
+// how many digits these have.
+//
+// Nobody documents the unit. It is certain if the charge equals the order's
+// amount in cents, since then every amount of the transaction has its unit; or
+// if the amount is part of the order when read as cents and more than the order
+// when read as dollars. So 2500 of an order of 50.00 is 25.00, and 25 is not
+// known to be 0.25.
+func (d *delivery) minor(currency string, amount decimal.Decimal) (digits int32, certain bool) {
+	digits, known := domain.Exponent(currency)
+	cents := d.OptionalDecimal(d.payload.Get("order", "amount_cents"))
+	switch charged := d.OptionalDecimal(d.payload.Get("amount")); {
+	case !known || cents == nil || !amount.IsInteger():
+		return 0, false
+	case charged != nil && charged.Equal(*cents):
+		return digits, true
+	}
+	fits := !amount.GreaterThan(*cents)
+	return digits, fits && (digits == 0 || amount.IsZero() || amount.GreaterThan(cents.Shift(-digits)))
+}
+
+// subscription reads subscription.*: a state, and no money. Its amount is as
+// sent, for nobody says in which unit.
+func subscription(d *delivery) domain.Event {
+	v := d.payload
+	status := strings.ToLower(d.tryLabel(v.Get("status")))
+	switch status {
+	case "":
+		status = d.action
+	case "canceled":
+		status = "cancelled"
+	}
+	return domain.SalesSubscriptionChanged{
+		Subscription: d.ID(v.Get("id")),
+		Status:       status,
+		Person:       d.OptionalID(v.Get("user", "id")),
+		Amount:       d.tryDecimal(v.Get("amount")),
+		Interval:     d.tryLabel(v.Get("interval")),
+		StartedAt:    d.tryTime(v.Get("created_at")),
+		CancelledAt:  d.tryTime(v.Get("cancelled_at")),
+		EndsAt:       d.tryUntil(v.Get("scheduled_cancellation_at")),
+	}
+}
+
+// tryDecimal returns a number, or zero if it is none.
+func (d *delivery) tryDecimal(v payload.Value) decimal.Decimal {
+	var try payload.Reader
+	n := try.DecimalOrZero(v)
+	if try.Err() != nil {
+		d.odd(v)
+		return decimal.Decimal{}
+	}
+	return n
+}
