@@ -273,7 +273,7 @@ func TestUnwritable(t *testing.T) {
 	if err := os.Chmod(parent, 0o555); err != nil {
 		t.Fatal(err)
 	}
-	p := join(t, filepath.Join(parent, "state"), asPlainUser)
+	p := join(t, filepath.Join(parent, "state"), asPlainUser(t))
 	if got := <-p.first; !strings.HasPrefix(got, "unreachable | ") || !strings.Contains(got, "permission denied") || !strings.Contains(got, "DAYBOOK_STATE_DIR") {
 		t.Errorf("the process says %q", got)
 	}
@@ -282,7 +282,7 @@ func TestUnwritable(t *testing.T) {
 func TestPlainUser(t *testing.T) {
 	t.Parallel()
 	dir := plainDir(t)
-	p := join(t, dir, asPlainUser)
+	p := join(t, dir, asPlainUser(t))
 	p.want(t, "started")
 	if os.Geteuid() == 0 {
 		if info, err := os.Stat(filepath.Join(dir, "pg/data")); err != nil || info.Sys().(*syscall.Stat_t).Uid != nobody {
@@ -297,7 +297,7 @@ func TestForeignData(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	dir := plainDir(t)
-	join(t, dir, asPlainUser).leave(t)
+	join(t, dir, asPlainUser(t)).leave(t)
 	if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() && filepath.Base(path) == "pg" {
 			err = os.Chmod(path, 0o777)
@@ -306,7 +306,7 @@ func TestForeignData(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	p := join(t, dir, as(nobody-1))
+	p := join(t, dir, as(t, nobody-1))
 	if got := <-p.first; !strings.HasPrefix(got, "unreachable | ") || !strings.Contains(got, "user that the directory belongs to") && !strings.Contains(got, "permission denied") {
 		t.Errorf("the process says %q", got)
 	}
@@ -325,7 +325,7 @@ func TestNoPasswdEntry(t *testing.T) {
 	}
 	stopAfter(t, dir)
 	for range 2 {
-		p := join(t, dir, as(uid))
+		p := join(t, dir, as(t, uid))
 		p.want(t, "started")
 		p.leave(t)
 	}
@@ -454,10 +454,12 @@ func TestPrivate(t *testing.T) {
 
 const nobody = 65534
 
-func asPlainUser(cmd *exec.Cmd) {
+func asPlainUser(t *testing.T) func(*exec.Cmd) {
+	t.Helper()
 	if os.Geteuid() == 0 {
-		as(nobody)(cmd)
+		return as(t, nobody)
 	}
+	return func(*exec.Cmd) {}
 }
 
 // plainDir returns a state directory of the plain user.

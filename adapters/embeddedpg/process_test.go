@@ -91,11 +91,37 @@ func join(t *testing.T, dir string, change ...func(*exec.Cmd)) *process {
 }
 
 // as makes a process run as an ordinary user.
-func as(uid uint32) func(*exec.Cmd) {
+func as(t *testing.T, uid uint32) func(*exec.Cmd) {
+	t.Helper()
+	bin := binFor(t)
 	return func(cmd *exec.Cmd) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-		cmd.Env = append(cmd.Env, "HOME=/nonexistent")
+		cmd.Env = append(cmd.Env, "HOME=/nonexistent", "DAYBOOK_PG_BINDIR="+bin)
 	}
+}
+
+// binFor returns a directory of server programs that every user can run. Root
+// may have its own where nobody else can go; then they are copied.
+func binFor(t *testing.T) string {
+	t.Helper()
+	bin := look(t, t.TempDir()).BinDir
+	for dir := bin; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode()&0o001 == 0 {
+			break
+		}
+		if dir == filepath.Dir(dir) {
+			return bin
+		}
+	}
+	all := filepath.Join(openDir(t), "pg")
+	if err := os.CopyFS(all, os.DirFS(filepath.Dir(bin))); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(all, filepath.Base(bin))
 }
 
 // executable returns a link to the test binary, or a copy of it, that every

@@ -136,7 +136,7 @@ func own(dir string) (*cluster, error) {
 	defer cancel()
 	s, err := embeddedpg.Start(ctx, embeddedpg.Options{StateDir: dir, Fast: true})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("pgtest: %w (%s holds nothing but the tests' databases and may be removed)", err, dir)
 	}
 	c := &cluster{
 		url: s.DatabaseURL,
