@@ -164,6 +164,57 @@ func TestPersonalIsApart(t *testing.T) {
 	}
 }
 
+// TestErasureLeavesData checks the same where nothing but a personal field is
+// set: a struct that is left out when it is empty must not be there for the sake
+// of a name, or erasing the name would change the data.
+func TestErasureLeavesData(t *testing.T) {
+	for _, e := range []domain.Event{
+		domain.SalesSold{Order: "1", Buyer: domain.Buyer{Name: "Amina", Email: "amina@example.com"}},
+		domain.SalesEntryPosted{
+			Entry: "1", Currency: "GBP", Beneficiary: domain.Party{Name: "a"}, Payer: domain.Party{Name: "b"},
+			PostedBy: domain.Party{Name: "c"}, Items: []domain.EntryItem{{Description: "d"}},
+		},
+	} {
+		data, personal, err := domain.Encode(e)
+		if err != nil || personal == nil {
+			t.Fatal(err)
+		}
+		if _, err := domain.Decode(e.Kind(), data, nil); err != nil {
+			t.Errorf("%s: %v", data, err)
+		}
+	}
+	for _, e := range examples() {
+		checkOmitZero(t, reflect.TypeOf(e))
+	}
+}
+
+// checkOmitZero finds members left out when empty whose emptiness depends on
+// what is personal.
+func checkOmitZero(t *testing.T, typ reflect.Type) {
+	t.Helper()
+	for typ.Kind() == reflect.Slice || typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	if typ.Kind() != reflect.Struct || typ == reflect.TypeFor[time.Time]() || typ == reflect.TypeFor[decimal.Decimal]() {
+		return
+	}
+	for field := range typ.Fields() {
+		checkOmitZero(t, field.Type)
+		if field.Type.Kind() != reflect.Struct || !strings.Contains(field.Tag.Get("json"), "omitzero") {
+			continue
+		}
+		v := reflect.New(field.Type).Elem()
+		for i := range v.NumField() {
+			if v.Field(i).Type() == reflect.TypeFor[domain.Personal]() {
+				v.Field(i).SetString("x")
+			}
+		}
+		if z, ok := v.Interface().(interface{ IsZero() bool }); !v.IsZero() && (!ok || !z.IsZero()) {
+			t.Errorf("%s.%s is there for the sake of a personal field", typ, field.Name)
+		}
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	const reported = "credits.reported.v1"
 	good := `{"line":"70412","template":"318","remaining":"14","consumed":[{}]}`

@@ -43,6 +43,10 @@ type Buyer struct {
 	Email  Personal `json:"-"`
 }
 
+// IsZero reports whether b holds no facts. What is personal does not count: the
+// data must stay the same when it is erased.
+func (b Buyer) IsZero() bool { return b.Person == "" }
+
 // Kind implements [Event].
 func (SalesSold) Kind() Kind { return "sales.sold.v1" }
 
@@ -199,6 +203,9 @@ type Party struct {
 	EntityType string   `json:"entity_type,omitempty"` // Tahdah's undocumented code
 	Name       Personal `json:"-"`
 }
+
+// IsZero reports whether p holds no facts; see [Buyer.IsZero].
+func (p Party) IsZero() bool { return p.ID == "" && p.EntityType == "" }
 
 // An EntryItem is one item of an invoice.
 type EntryItem struct {
