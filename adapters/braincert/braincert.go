@@ -1,0 +1,91 @@
+// Package braincert reads the webhooks of BrainCert's LMS.
+//
+// A webhook definition at BrainCert has one topic, a user and a password, and a
+// body that its customer can edit. Hence what this package keeps true: only the
+// fields without which a fact would be no fact are required, and a value that is
+// there and cannot be read exactly is never guessed; the delivery is quarantined
+// with the name of the field. Nothing but the pair of resource and action says
+// what a delivery is about, and its id alone never identifies it: the published
+// samples share one id between created, updated and deleted.
+package braincert
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/daybook-ledger/daybook/domain"
+)
+
+// Config is what a [Provider] has to know.
+type Config struct {
+	// Secrets are "user:password" as typed into the webhook definition, one, or
+	// two while they are being replaced. The first colon separates the two, so
+	// only the password can hold another.
+	Secrets []string
+}
+
+// A Provider verifies and translates the deliveries of one BrainCert domain.
+type Provider struct {
+	secrets [][sha256.Size]byte // of "user:password"
+}
+
+// New returns a provider that accepts the secrets of c, or an error with code
+// [domain.Usage].
+func New(c Config) (*Provider, error) {
+	if n := len(c.Secrets); n < 1 || n > 2 {
+		return nil, domain.Errorf(domain.Usage, "braincert: configure", "%d secrets, not one or two", n).
+			WithHint(`Give secrets = ["env:NAME"], where NAME holds "user:password".`)
+	}
+	p := new(Provider)
+	for i, s := range c.Secrets {
+		user, password, ok := strings.Cut(s, ":")
+		if !ok || user == "" || password == "" {
+			return nil, domain.Errorf(domain.Usage, "braincert: configure", "secret %d is not user:password", i+1).
+				WithHint("Join the user and the password of the webhook definition with a colon.")
+		}
+		p.secrets = append(p.secrets, sha256.Sum256([]byte(s)))
+	}
+	return p, nil
+}
+
+// Verify checks the user and the password that the request brings as HTTP Basic
+// authentication, which is all that BrainCert offers.
+func (p *Provider) Verify(r domain.Request) (how string, err error) {
+	login, ok := basic(http.Header(r.Header).Get("Authorization"))
+	if !ok {
+		return "", unauthenticated("no user and password", "Set user and password in the webhook definition at BrainCert.")
+	}
+	// Hashes have one length, and every secret is compared, so that the time
+	// this takes says nothing.
+	got := sha256.Sum256(login)
+	match := 0
+	for i, want := range p.secrets {
+		if subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
+			match = i + 1
+		}
+	}
+	if match == 0 {
+		return "", unauthenticated("wrong user or password", "Compare the secret of this source with the webhook definition at BrainCert.")
+	}
+	return fmt.Sprintf("basic, secret %d", match), nil
+}
+
+// basic returns the "user:password" of an Authorization header (RFC 7617). A user
+// has no colon, so that comparing the whole is comparing both.
+func basic(authorization string) (login []byte, ok bool) {
+	scheme, encoded, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return nil, false
+	}
+	login, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	return login, err == nil && len(login) > 0
+}
+
+func unauthenticated(cause, hint string) error {
+	return &domain.Error{Code: domain.Unauthenticated, Op: "braincert: verify", Hint: hint, Err: errors.New(cause)}
+}

@@ -1,0 +1,127 @@
+package braincert_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/daybook-ledger/daybook/adapters/braincert"
+	"github.com/daybook-ledger/daybook/adapters/intake/intaketest"
+	"github.com/daybook-ledger/daybook/adapters/samples"
+	"github.com/daybook-ledger/daybook/domain"
+)
+
+func TestProvider(t *testing.T) {
+	intaketest.Run(t, intaketest.Suite{
+		New: func(secrets ...string) (intaketest.Provider, error) {
+			return braincert.New(braincert.Config{Secrets: secrets})
+		},
+		Secrets: [2]string{samples.BraincertLogin, "hook:pass:with:colons"},
+		Sign:    sign,
+		Header:  "Authorization",
+		Same:    sameScheme,
+		Request: domain.Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(`{}`)},
+		More:    requests(t),
+	})
+}
+
+func sign(r *domain.Request, login string) {
+	http.Header(r.Header).Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(login)))
+}
+
+// sameScheme reports whether two headers differ in the letter case of the
+// scheme only (RFC 7617).
+func sameScheme(a, b string) bool {
+	schemeA, loginA, _ := strings.Cut(a, " ")
+	schemeB, loginB, _ := strings.Cut(b, " ")
+	return strings.EqualFold(schemeA, schemeB) && loginA == loginB
+}
+
+func provider(t testing.TB) *braincert.Provider {
+	t.Helper()
+	p, err := braincert.New(braincert.Config{Secrets: []string{samples.BraincertLogin}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func requests(t testing.TB) (requests []domain.Request) {
+	t.Helper()
+	all, err := samples.Webhooks("braincert")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		requests = append(requests, domain.Request{Header: s.Header, Body: s.Body})
+	}
+	return requests
+}
+
+// TestSamples fixes what becomes of every sample.
+func TestSamples(t *testing.T) {
+	all, err := samples.Webhooks("braincert")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := provider(t)
+	var b strings.Builder
+	for _, s := range all {
+		r := domain.Request{Header: s.Header, Body: s.Body}
+		if _, err := p.Verify(r); err != nil {
+			t.Errorf("%s: %v", s.File, err)
+		}
+		fmt.Fprintf(&b, "== %s\n# %s\n%s\n", s.File, s.Expect, intaketest.Describe(p.Translate(r)))
+	}
+	intaketest.Golden(t, "testdata/samples.golden", b.String())
+}
+
+func TestVerify(t *testing.T) {
+	p := provider(t)
+	basic := func(login string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(login)) }
+	for _, tt := range []struct{ name, header, how string }{
+		{"good", basic(samples.BraincertLogin), "basic, secret 1"},
+		{"scheme in lower case", strings.Replace(basic(samples.BraincertLogin), "Basic", "basic", 1), "basic, secret 1"},
+		{"no header", "", ""},
+		{"other scheme", "Bearer " + samples.BraincertLogin, ""},
+		{"not base64", "Basic " + samples.BraincertLogin, ""},
+		{"nothing behind the scheme", "Basic ", ""},
+		{"other user", basic("x" + samples.BraincertLogin), ""},
+		{"only the user", basic("braincert-hook"), ""},
+		{"empty password", basic("braincert-hook:"), ""},
+		{"longer password", basic(samples.BraincertLogin + "\x00"), ""},
+	} {
+		r := domain.Request{Header: http.Header{"Authorization": {tt.header}}}
+		how, err := p.Verify(r)
+		if how != tt.how || (err == nil) != (tt.how != "") {
+			t.Errorf("%s: %q, %v; want %q", tt.name, how, err, tt.how)
+		}
+	}
+	if _, err := p.Verify(domain.Request{}); domain.CodeOf(err) != domain.Unauthenticated {
+		t.Errorf("a request without any header: %v", err)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for _, secret := range []string{"Passw0rd", ":Passw0rd", "Passw0rd:"} {
+		_, err := braincert.New(braincert.Config{Secrets: []string{secret}})
+		if domain.CodeOf(err) != domain.Usage || domain.HintOf(err) == "" {
+			t.Errorf("%q: %v, want code %q and a hint", secret, err, domain.Usage)
+		}
+		if err != nil && strings.Contains(err.Error(), secret) {
+			t.Errorf("the error tells the secret: %v", err)
+		}
+	}
+}
+
+func FuzzTranslate(f *testing.F) {
+	for _, r := range requests(f) {
+		f.Add(http.Header(r.Header).Get("Content-Type"), r.Body)
+	}
+	p := provider(f)
+	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
+		intaketest.Check(t, p, domain.Request{Header: http.Header{"Content-Type": {contentType}}, Body: body})
+	})
+}

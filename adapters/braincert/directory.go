@@ -1,0 +1,104 @@
+package braincert
+
+import (
+	"strings"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/payload"
+)
+
+// personSeen translates User Created and User Updated, which name their fields
+// differently.
+func personSeen(r *reader, rt route) domain.Event {
+	e := domain.DirectoryPersonSeen{
+		PersonType: domain.PersonUser,
+		Person:     r.id(r.first(rt.subject)),
+		Name:       r.name(r.body),
+		Email:      r.email(r.body.Get("email")),
+		Activity:   rt.action,
+	}
+	for _, role := range r.body.Get("roles").List() {
+		if name := r.either(role, "role_name", "role_id"); name != "" {
+			e.Roles = append(e.Roles, name)
+		}
+	}
+	for _, group := range r.body.Get("groups").List() {
+		if id := r.optionalID(group.Get("group_id")); id != "" {
+			e.Groups = append(e.Groups, id)
+		}
+	}
+	for _, field := range r.body.Get("custom_registration_fields").List() {
+		if name := r.either(field, "field_name", "field_id"); name != "" {
+			e.Attributes = append(e.Attributes, domain.Attribute{Name: name, Value: r.answer(field.Get("field_value"))})
+		}
+	}
+	return e
+}
+
+// either returns the text of the first member that is filled.
+func (r *reader) either(v payload.Value, a, b string) string {
+	if text := r.text(v.Get(a)); text != "" {
+		return text
+	}
+	return r.text(v.Get(b))
+}
+
+// answer returns what a person filled into a registration field; several
+// choices are separated by commas.
+func (r *reader) answer(v payload.Value) domain.Personal {
+	var scratch payload.Reader // an answer is not worth a quarantine
+	texts := []string{}
+	if v.IsList() {
+		for _, choice := range v.List() {
+			texts = append(texts, scratch.Label(choice))
+		}
+	} else {
+		texts = append(texts, scratch.Label(v))
+	}
+	if scratch.Err() != nil {
+		r.flag(flagUnread)
+	}
+	return domain.Personal(strings.Join(texts, ", "))
+}
+
+func personRemoved(r *reader, rt route) domain.Event {
+	return domain.DirectoryPersonRemoved{PersonType: domain.PersonUser, Person: r.id(r.first(rt.subject))}
+}
+
+func groupSeen(r *reader, rt route) domain.Event {
+	return domain.DirectoryGroupSeen{
+		Group:       r.id(r.first(rt.subject)),
+		Name:        r.either(r.body, "group_name", "name"),
+		Description: r.text(r.body.Get("description")),
+	}
+}
+
+// itemSeen translates what was created or updated in the catalogue.
+func itemSeen(itemType string) func(*reader, route) domain.Event {
+	return func(r *reader, rt route) domain.Event {
+		return domain.DirectoryItemSeen{
+			ItemType: itemType,
+			Item:     r.item(rt),
+			Name:     r.either(r.body, "name", "title"),
+			Slug:     r.text(r.body.Get("slug")),
+			Price:    r.text(r.body.Get("price")),
+			Activity: rt.action,
+		}
+	}
+}
+
+func itemRemoved(itemType string) func(*reader, route) domain.Event {
+	return func(r *reader, rt route) domain.Event {
+		return domain.DirectoryItemRemoved{ItemType: itemType, Item: r.item(rt)}
+	}
+}
+
+// item returns the id of a catalogue entry. A product has none: its SKU is the
+// key, or its address.
+func (r *reader) item(rt route) string {
+	v := r.first(rt.subject)
+	if isPlaceholder("sku", v) {
+		r.Fail(v, "is a placeholder")
+	}
+	return r.id(v)
+}

@@ -1,0 +1,201 @@
+package braincert
+
+import (
+	"net/mail"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/payload"
+)
+
+// What was noticed and tolerated.
+const (
+	flagBadEmail       = "bad-email"       // masked or malformed: dropped
+	flagBadTimestamp   = "bad-timestamp"   // no Unix time, and not needed
+	flagTimesDisagree  = "times-disagree"  // created_at and timestamp are more than a day apart
+	flagExpiryUnknown  = "expiry-unknown"  // of a certificate
+	flagScoringUnknown = "scoring-unknown" // manual_scoring holds a word nobody documented
+	flagUnread         = "unread-field"    // a registration field that is neither text nor a list of texts
+)
+
+// A reader reads one delivery and remembers what was odd about it.
+type reader struct {
+	payload.Reader
+	doc, body payload.Value // the document, and its payload
+	created   time.Time     // created_at, else timestamp
+	flags     []string
+}
+
+func (r *reader) flag(f string) { r.flags = append(r.flags, f) }
+
+func (r *reader) sortedFlags() []string {
+	slices.Sort(r.flags)
+	return slices.Compact(r.flags)
+}
+
+// word returns a member of the document that is needed for routing, in lower case.
+func (r *reader) word(name string) string {
+	v := r.doc.Get(name)
+	w := strings.ToLower(r.Label(v))
+	if w == "" {
+		r.Fail(v, "is missing")
+	}
+	return w
+}
+
+// first returns the first of the places in the payload that is filled, or the
+// first of all if none is.
+func (r *reader) first(places names) payload.Value {
+	for _, place := range places {
+		if v := r.body.Get(strings.Split(place, "/")...); filled(v) {
+			return v
+		}
+	}
+	if len(places) == 0 {
+		return payload.Value{}
+	}
+	return r.body.Get(strings.Split(places[0], "/")...)
+}
+
+// filled reports whether v holds something. The text "null" is nothing, like
+// null and "": an edited body writes it for want of a value.
+func filled(v payload.Value) bool {
+	var r payload.Reader
+	text := r.Label(v)
+	return r.Err() != nil || text != "" && !strings.EqualFold(text, "null")
+}
+
+// id returns an id, and fails if it is missing.
+func (r *reader) id(v payload.Value) string {
+	if !filled(v) {
+		r.Fail(v, "is missing")
+		return ""
+	}
+	return r.ID(v)
+}
+
+// optionalID returns an id, and "" if v is not filled.
+func (r *reader) optionalID(v payload.Value) string {
+	if !filled(v) {
+		return ""
+	}
+	return r.OptionalID(v)
+}
+
+// text returns the text of v, "" if it is not filled.
+func (r *reader) text(v payload.Value) string {
+	if !filled(v) {
+		return ""
+	}
+	return r.Label(v)
+}
+
+// number returns an exact number, and nil if v is not filled.
+func (r *reader) number(v payload.Value) *decimal.Decimal {
+	if !filled(v) {
+		return nil
+	}
+	return r.OptionalDecimal(v)
+}
+
+// numberOrZero is [reader.number] with zero for none.
+func (r *reader) numberOrZero(v payload.Value) decimal.Decimal {
+	if d := r.number(v); d != nil {
+		return *d
+	}
+	return decimal.Decimal{}
+}
+
+// moment returns a time, and the zero time if v is not filled.
+func (r *reader) moment(v payload.Value) time.Time {
+	if !filled(v) {
+		return time.Time{}
+	}
+	return r.Time(v)
+}
+
+// occurredAt returns when the delivery's fact happened: created_at, else what
+// the payload says, else timestamp, which contradicts created_at in most of the
+// published samples.
+func (r *reader) occurredAt(rt route) time.Time {
+	r.created = r.moment(r.doc.Get("created_at"))
+	sent, ok := r.timestamp()
+	switch {
+	case !r.created.IsZero():
+		if !ok {
+			r.flag(flagBadTimestamp)
+		} else if !sent.IsZero() && r.created.Sub(sent).Abs() > 24*time.Hour {
+			r.flag(flagTimesDisagree)
+		}
+		return r.created
+	case !ok:
+		r.Fail(r.doc.Get("timestamp"), "is not a Unix time in seconds")
+	}
+	r.created = sent
+	if at := r.moment(r.first(rt.time)); !at.IsZero() {
+		return at
+	}
+	return sent
+}
+
+// timestamp returns the Unix time the delivery was sent at, and false if what is
+// there is none. Nothing before 1970 or after 2199 is taken for seconds.
+func (r *reader) timestamp() (time.Time, bool) {
+	v := r.doc.Get("timestamp")
+	if !filled(v) {
+		return time.Time{}, true
+	}
+	var scratch payload.Reader
+	seconds, err := strconv.ParseInt(scratch.OptionalID(v), 10, 64)
+	if err != nil || scratch.Err() != nil || seconds <= 0 || seconds >= 7258118400 {
+		return time.Time{}, false
+	}
+	return time.Unix(seconds, 0).UTC(), true
+}
+
+// name returns the full name of a person, which has one field or two.
+func (r *reader) name(user payload.Value) domain.Personal {
+	if name := r.text(user.Get("name")); name != "" {
+		return domain.Personal(name)
+	}
+	name := r.text(user.Get("first_name")) + " " + r.text(user.Get("last_name"))
+	return domain.Personal(strings.TrimSpace(name))
+}
+
+// email returns the e-mail address at v if it is one. A masked address must not
+// become an identity: the same mask stands for many people.
+func (r *reader) email(v payload.Value) domain.Personal {
+	text := r.text(v)
+	if text == "" {
+		return ""
+	}
+	if !isEmail(text) {
+		r.flag(flagBadEmail)
+		return ""
+	}
+	return domain.Personal(text)
+}
+
+func isEmail(s string) bool {
+	a, err := mail.ParseAddress(s)
+	if err != nil || a.Address != s || strings.Contains(s, "*") {
+		return false
+	}
+	_, host, _ := strings.Cut(s, "@")
+	return strings.Contains(host, ".") && !strings.HasPrefix(host, "[")
+}
+
+// learner returns the person of a learning event.
+func (r *reader) learner() domain.Learner {
+	user := r.body.Get("user")
+	return domain.Learner{
+		Person: r.id(r.first(personID)),
+		Name:   r.name(user),
+		Email:  r.email(user.Get("email")),
+	}
+}

@@ -1,0 +1,141 @@
+package braincert
+
+import (
+	"bytes"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/payload"
+)
+
+// A route says what a delivery with one resource and action is about.
+type route struct {
+	resource, action string
+	topic            string // BrainCert's name of it
+	subject          names  // where in the payload the id of what it is about is
+	time             names  // where in the payload it is said when it happened
+	translate        func(*reader, route) domain.Event
+}
+
+// Names are places in a payload, each a path such as "course/id"; the first one
+// that is filled counts.
+type names []string
+
+// personID is where a payload about a person and a thing has the person's id.
+var personID = names{"user/id", "user/user_id"}
+
+// routes are the 24 topics of BrainCert. "completed" alone means three things.
+var routes = []route{
+	{"user", "signup", "User Created", names{"user_id", "id"}, names{"date_added"}, personSeen},
+	{"user", "updated", "User Updated", names{"id", "user_id"}, nil, personSeen},
+	{"user", "deleted", "User Deleted", names{"id", "user_id"}, nil, personRemoved},
+	{"group", "created", "Group Created", names{"group_id", "id"}, nil, groupSeen},
+
+	{"course", "created", "Course Created", names{"id"}, names{"created_at"}, itemSeen(domain.ItemCourse)},
+	{"course", "updated", "Course Updated", names{"id"}, nil, itemSeen(domain.ItemCourse)},
+	{"course", "deleted", "Course Deleted", names{"id"}, nil, itemRemoved(domain.ItemCourse)},
+	{"bundle", "created", "Course Bundle Created", names{"id"}, names{"created_at"}, itemSeen(domain.ItemBundle)},
+	{"bundle", "updated", "Course Bundle Updated", names{"id"}, nil, itemSeen(domain.ItemBundle)},
+	{"bundle", "deleted", "Course Bundle Deleted", names{"id"}, nil, itemRemoved(domain.ItemBundle)},
+	{"assessment", "created", "Test Created", names{"id"}, names{"created_at"}, itemSeen(domain.ItemTest)},
+	{"assessment", "updated", "Test Updated", names{"id"}, nil, itemSeen(domain.ItemTest)},
+	{"assessment", "deleted", "Test Deleted", names{"id"}, nil, itemRemoved(domain.ItemTest)},
+	{"virtual classroom", "created", "Live Class Created", names{"class_id", "id"}, nil, itemSeen(domain.ItemClass)},
+	{"virtual classroom", "updated", "Live Class Updated", names{"class_id", "id"}, nil, itemSeen(domain.ItemClass)},
+	{"virtual classroom", "deleted", "Live Class Deleted", names{"class_id", "id"}, nil, itemRemoved(domain.ItemClass)},
+	{"product", "created", "Product Created", names{"sku", "slug"}, nil, itemSeen(domain.ItemProduct)},
+	{"product", "deleted", "Product Deleted", names{"sku", "slug"}, nil, itemRemoved(domain.ItemProduct)},
+
+	{"course_enrollment", "enrollment", "Course Enrollment", names{"course/id"}, names{"started_at", "activated_at"}, enrolled(domain.SubjectCourse, "course")},
+	{"test_enrollment", "enrollment", "Test Enrollment", names{"test/id"}, names{"started_at", "activated_at"}, enrolled(domain.SubjectTest, "test")},
+	{"virtual classroom", "enrollment", "Live Class Enrollment", names{"class_id", "live_class/id"}, names{"enrolled_at"}, enrolled(domain.SubjectClass, "live_class")},
+	{"course_completion", "completed", "Course Completed", names{"course/id"}, names{"course/completion_date"}, completed},
+	{"assessment", "completed", "Test Completed", names{"id"}, nil, tested},
+
+	{"purchase", "completed", "New Sale", names{"order_id"}, names{"order_date"}, sold},
+}
+
+// Translate returns the fact that a delivery reports.
+//
+// Its key is the resource, the action, the delivery's id, the subject's and the
+// person's. A delivery without the id or the subject has no key.
+func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
+	if isXML(r) {
+		return domain.Translation{Reason: "xml body"}, nil
+	}
+	doc, flags, err := payload.DecodeJSON(r.Body)
+	if err != nil {
+		return domain.Translation{Flags: flags}, invalid("", err)
+	}
+	rd := &reader{doc: doc, body: doc.Get("payload"), flags: flags}
+	resource, action := rd.word("resource"), rd.word("action")
+	if err := rd.Err(); err != nil {
+		return domain.Translation{Flags: rd.flags}, invalid("", err)
+	}
+	i := slices.IndexFunc(routes, func(r route) bool { return r.resource == resource && r.action == action })
+	if i < 0 {
+		return domain.Translation{Topic: label(resource + " " + action), Flags: rd.flags, Reason: "unknown topic"}, nil
+	}
+	return translate(rd, routes[i])
+}
+
+func translate(rd *reader, rt route) (domain.Translation, error) {
+	t := domain.Translation{Topic: rt.topic, Key: key(rd, rt), Test: isTest(rd.body)}
+	fact := domain.Fact{OccurredAt: rd.occurredAt(rt)}
+	fact.Event = rt.translate(rd, rt)
+	t.Flags = rd.sortedFlags()
+	err := rd.Err()
+	if err == nil {
+		err = fact.Event.Validate()
+	}
+	switch {
+	case err == nil:
+		t.Facts = []domain.Fact{fact}
+	case t.Test:
+		t.Reason = "test"
+	default:
+		return t, invalid(rt.topic, err)
+	}
+	return t, nil
+}
+
+// key returns the deduplication key, and "" without an id or a subject.
+func key(rd *reader, rt route) string {
+	scratch := &reader{doc: rd.doc, body: rd.body} // what is wrong is found again when it is needed
+	id, subject := scratch.id(rd.doc.Get("id")), scratch.id(scratch.first(rt.subject))
+	if scratch.Err() != nil {
+		return ""
+	}
+	parts := []string{rt.resource, rt.action, id, subject}
+	if person := scratch.optionalID(scratch.first(personID)); person != "" {
+		parts = append(parts, person)
+	}
+	return payload.Key(parts...)
+}
+
+// isXML reports whether the body is XML, by its type or by its first character.
+func isXML(r domain.Request) bool {
+	media, _, _ := mime.ParseMediaType(http.Header(r.Header).Get("Content-Type"))
+	if media == "application/xml" || media == "text/xml" {
+		return true
+	}
+	return bytes.HasPrefix(bytes.TrimSpace(payload.TrimByteOrderMark(r.Body)), []byte("<"))
+}
+
+// label returns s if it can be a label, else "".
+func label(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) > domain.MaxIDBytes || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return ""
+	}
+	return s
+}
+
+func invalid(topic string, err error) error {
+	return domain.Errorf(domain.Invalid, strings.TrimSpace("braincert: translate "+topic), "%w", err)
+}
