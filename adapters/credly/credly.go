@@ -1,0 +1,96 @@
+// Package credly reads the webhooks of Credly.
+//
+// Credly signs nothing and sends nothing but a notice: something happened,
+// fetch it. Hence what this package keeps true: a request is let in only with
+// the secret that is in its address, and what it says becomes no more than a
+// hint (badges.noticed.v1) for an organization we hold. What happened is for
+// whoever fetches the event to say.
+package credly
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/daybook-ledger/daybook/domain"
+)
+
+// Config is what a [Provider] has to know.
+type Config struct {
+	// Secrets are the last path elements that the webhook URL may have, one, or
+	// two while they are being replaced.
+	Secrets []string
+
+	// Organizations are the ids whose notices are accepted, at least one.
+	Organizations []string
+}
+
+// A Provider verifies and translates the notices of Credly organizations.
+type Provider struct {
+	secrets       [][sha256.Size]byte
+	organizations []string
+}
+
+// New returns a provider that accepts the secrets and organizations of c, or an
+// error with code [domain.Usage].
+func New(c Config) (*Provider, error) {
+	const op = "credly: configure"
+	if n := len(c.Secrets); n < 1 || n > 2 {
+		return nil, domain.Errorf(domain.Usage, op, "%d secrets, not one or two", n).
+			WithHint(`Give secrets = ["env:NAME"], where NAME holds the last path element of the webhook URL.`)
+	}
+	if len(c.Organizations) == 0 {
+		return nil, domain.Errorf(domain.Usage, op, "no organizations").
+			WithHint("Give organizations = [the ids of your organizations at Credly].")
+	}
+	p := new(Provider)
+	for i, s := range c.Secrets {
+		if s == "" || strings.Contains(s, "/") {
+			return nil, domain.Errorf(domain.Usage, op, "secret %d is not a path element", i+1).
+				WithHint("Use letters and digits, such as those of a random UUID.")
+		}
+		p.secrets = append(p.secrets, sha256.Sum256([]byte(s)))
+	}
+	for i, o := range c.Organizations {
+		o = strings.TrimSpace(o)
+		if o == "" {
+			return nil, domain.Errorf(domain.Usage, op, "organization %d is empty", i+1).
+				WithHint("Give the id that Credly shows under Organization Management, Developers.")
+		}
+		p.organizations = append(p.organizations, o)
+	}
+	return p, nil
+}
+
+// Verify checks the secret in the request's address: Credly offers nothing else.
+func (p *Provider) Verify(r domain.Request) (how string, err error) {
+	if r.Token == "" {
+		return "", unauthenticated("no token in the address", "Put the secret of this source behind its webhook URL at Credly.")
+	}
+	// Hashes have one length, and every secret is compared, so that the time
+	// this takes says nothing.
+	got := sha256.Sum256([]byte(r.Token))
+	match := 0
+	for i, want := range p.secrets {
+		if subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
+			match = i + 1
+		}
+	}
+	if match == 0 {
+		return "", unauthenticated("wrong token in the address", "Compare the secret of this source with the webhook URL at Credly.")
+	}
+	return fmt.Sprintf("url token, secret %d", match), nil
+}
+
+func unauthenticated(cause, hint string) error {
+	return &domain.Error{Code: domain.Unauthenticated, Op: "credly: verify", Hint: hint, Err: errors.New(cause)}
+}
+
+// accepts reports whether id is one of our organizations. Ids are UUIDs, whose
+// letters have no case.
+func (p *Provider) accepts(id string) bool {
+	return slices.ContainsFunc(p.organizations, func(o string) bool { return strings.EqualFold(o, id) })
+}
