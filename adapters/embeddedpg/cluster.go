@@ -25,6 +25,7 @@ const (
 	pollEvery    = 10 * time.Millisecond
 	answerWithin = 60 * time.Second // a started server that answers nothing, not even that it is not ready
 	retryFor     = 15 * time.Second // what the last server, killed, left behind may take to go away
+	retryEvery   = 100 * time.Millisecond
 	stopWithin   = 30 * time.Second
 )
 
@@ -81,7 +82,7 @@ func (s *Server) launchAndWait(ctx context.Context, p programs, id identity) err
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	var child *postmaster
-	begun, heard := time.Now(), time.Now()
+	begun, heard, launchAt := time.Now(), time.Now(), time.Now()
 	for {
 		a, err := ping(ctx, s.files)
 		if err != nil || a.state == ready {
@@ -91,6 +92,9 @@ func (s *Server) launchAndWait(ctx context.Context, p programs, id identity) err
 		case a.state == busy:
 			heard = time.Now()
 		case child == nil:
+			if time.Now().Before(launchAt) {
+				break
+			}
 			if child, err = s.launch(ctx, p, id); err != nil {
 				return err
 			}
@@ -100,7 +104,7 @@ func (s *Server) launchAndWait(ctx context.Context, p programs, id identity) err
 				return unreachable("the server did not start:\n%s", said).
 					WithHint("The whole log is " + s.files.log + ".")
 			}
-			child = nil
+			child, launchAt = nil, time.Now().Add(retryEvery)
 		case time.Since(heard) > answerWithin:
 			child.stop()
 			return unreachable("the server started and did not answer for %s", answerWithin).
