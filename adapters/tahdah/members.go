@@ -208,7 +208,7 @@ func (r *reader) status(v payload.Value, implied string) string {
 	case stated == "":
 		return implied
 	case implied != "" && !strings.EqualFold(stated, implied):
-		r.Fail(v, "is %.40q under a verb that says %q", stated, implied)
+		r.Fail(v, "is %.20q under a verb that says %.20q", stated, implied)
 	}
 	return stated
 }

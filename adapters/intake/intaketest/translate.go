@@ -16,7 +16,8 @@ import (
 //   - It is pure: twice the same, and the request stays as it is.
 //   - It either fails, naming a field, and books nothing; or it returns facts; or
 //     it says why there are none.
-//   - What it returns can be recorded: each fact, and the topic.
+//   - What it returns can be recorded: each fact, the topic, and the reason for
+//     a failure.
 func Check(t testing.TB, p Provider, r domain.Request) {
 	t.Helper()
 	before := clone(r)
@@ -52,8 +53,10 @@ func checkQuarantine(t testing.TB, tr domain.Translation, err error) {
 		t.Errorf("code %q (%v), want %q", domain.CodeOf(err), err, domain.Invalid)
 	}
 	field, ok := errors.AsType[*domain.FieldError](err)
-	if !ok || field.Field == "" || field.Reason == "" {
+	if !ok || field.Field == "" {
 		t.Errorf("the error names no field: %v", err)
+	} else if e := (domain.IntakeQuarantined{Topic: tr.Topic, Reason: field.Reason, Field: field.Field}).Validate(); e != nil {
+		t.Errorf("the reason cannot be recorded: %v: %v", e, err)
 	}
 	if len(tr.Facts) > 0 {
 		t.Errorf("facts beside the error %v", err)
