@@ -104,6 +104,20 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestVerifyOneForm: the same login in base64 that no encoder writes is a forgery.
+func TestVerifyOneForm(t *testing.T) {
+	p, err := braincert.New(braincert.Config{Secrets: []string{"u:pw"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for encoded, want := range map[string]bool{"dTpwdw==": true, "dTpwdx==": false, "dTpwdw": false, " dTpwdw==": false} {
+		_, err := p.Verify(domain.Request{Header: http.Header{"Authorization": {"Basic " + encoded}}})
+		if (err == nil) != want {
+			t.Errorf("%q: %v", encoded, err)
+		}
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	for _, secret := range []string{"Passw0rd", ":Passw0rd", "Passw0rd:"} {
 		_, err := braincert.New(braincert.Config{Secrets: []string{secret}})
