@@ -1,0 +1,316 @@
+// Package sales keeps the sales ledger: what was ordered, what was paid, and
+// double entry for both that balances in every currency at every record.
+//
+// # Accounts
+//
+// A debit is positive, a credit negative. No amount is ever added to one of
+// another currency; an amount whose currency nobody said is in the currency
+// "unknown", and a code that is no ISO 4217 code is a currency of its own.
+//
+//	receivable  what buyers owe
+//	cash        what was received, less what was given back
+//	sales       what was sold
+//	charges     what the shop added to the lines
+//	refunds     what was given back
+//	suspense    the part of a total that lines and charges do not explain
+//
+// # Posting rules, version 1
+//
+//	sales.sold         receivable total; sales −lines; charges −charges;
+//	                   suspense −residue, flagged items-differ. An order without
+//	                   lines has no residue. A total of zero posts nothing.
+//	sales.paid         cash amount; receivable −amount
+//	sales.refunded     refunds amount; cash −amount
+//	sales.entry-posted receivable debit; sales −debit; cash credit;
+//	                   receivable −credit; signs as sent
+//	others             nothing
+//
+// A sale whose payment_status is paid, completed or succeeded, in any case, is
+// paid as it is sold: BrainCert says it so and sends no payment. Thinkific's
+// order status, "Complete", is none of the three.
+//
+// Amounts are booked as sent, every digit of them. Whether two agree is decided
+// after rounding their difference to the currency's minor unit, so that a
+// sender's binary fractions are no discrepancy; without an ISO 4217 code there
+// is no minor unit and nothing is rounded.
+//
+// # One order is one sale
+//
+// An order is sold once: the same sale told again is nothing new, another one is
+// flagged conflicting-sale and not booked. A transaction, or a ledger entry,
+// counts once per order and kind; told again with another amount it is flagged
+// transaction-differs and the first stays. A payment flagged unit-unknown might
+// be in minor units: it is not booked, and the order carries the flag.
+//
+// The currency of an order is its sale's, or its first money's until it is sold.
+// Money in other currencies is booked in its own and flagged currency-differs;
+// the order's total, paid, refunded and outstanding leave it out.
+//
+// # What an order's numbers mean
+//
+// Outstanding is the total less the money we hold for it: total − paid +
+// refunded. It is the sum of the order's receivable and refunds entries. A
+// refund does not say whether the sale is undone, so a refunded order is
+// outstanding again, and its status says why.
+package sales
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
+)
+
+// Projection returns the sales projection.
+func Projection() *projections.Projection {
+	return &projections.Projection{
+		Name:    "sales",
+		Version: 1,
+		Tables:  []projections.Table{orders, amounts, transactions, balances, entries},
+		Fold:    fold,
+		Views: []projections.View{
+			projections.NewView("orders", "Orders", orders,
+				"source", "order", "currency", "total", "paid", "refunded", "outstanding", "status", "flags",
+				"ordered_at", "buyer", "position"),
+			projections.NewView("entries", "Sales entries", entries,
+				"position", "event", "source", "order", "account", "currency", "amount", "occurred_at", "memo"),
+			projections.NewView("balances", "Trial balance", balances,
+				"account", "currency", "debit", "credit", "balance"),
+		},
+	}
+}
+
+// fold folds one record.
+func fold(tx *projections.Tx, r *domain.Record) error {
+	switch e := r.Event.(type) {
+	case domain.SalesSold:
+		return openOrder(tx, r, e.Order).sold(e)
+	case domain.SalesPaid:
+		return openOrder(tx, r, e.Order).paid(e)
+	case domain.SalesPaymentFailed:
+		return openOrder(tx, r, e.Order).failed(e)
+	case domain.SalesRefunded:
+		return openOrder(tx, r, e.Order).refunded(e)
+	case domain.SalesEntryPosted:
+		return openOrder(tx, r, orderOf(e)).entryPosted(e)
+	}
+	return nil
+}
+
+// orderOf returns the order that a ledger entry is about: its invoice, else its
+// payment, else itself.
+func orderOf(e domain.SalesEntryPosted) string {
+	return cmp.Or(e.Number, e.PaymentReference, e.Entry)
+}
+
+// An order is one order while one record is folded.
+type order struct {
+	tx     *projections.Tx
+	record *domain.Record
+	row    orderRow
+}
+
+// openOrder returns the order as it is, or as it starts.
+func openOrder(tx *projections.Tx, r *domain.Record, id string) *order {
+	row, ok := orders.Get(tx, r.Source, id)
+	if !ok {
+		row = orderRow{source: r.Source, order: id}
+	}
+	return &order{tx, r, row}
+}
+
+// sold books a sale, and its payment if it says that it is paid.
+func (o *order) sold(e domain.SalesSold) error {
+	currency := bucket(e.Currency)
+	again := o.row.sold
+	switch {
+	case !again:
+		o.flag(e.Flags...)
+		o.adopt(currency, true)
+		o.row.credited = e.Total.IsNegative()
+		o.row.buyer, o.row.orderedAt = e.Buyer.Person, o.record.OccurredAt
+		postings, fits := postSale(e, currency)
+		if !fits {
+			o.flag(itemsDiffer)
+		}
+		if err := o.post(amountRow{currency: currency, total: e.Total}, postings); err != nil {
+			return err
+		}
+	case currency != o.row.currency || !e.Total.Equal(o.row.total):
+		o.flag(conflictingSale)
+		return o.close()
+	}
+	if saysPaid(e.PaymentStatus) && o.first("", currency, e.Total) {
+		postings := postPayment(e.Total, currency, "paid, as the sale says")
+		if err := o.post(amountRow{currency: currency, paid: e.Total}, postings); err != nil {
+			return err
+		}
+	}
+	return o.close()
+}
+
+// saysPaid reports whether a sale with this payment status is paid already.
+func saysPaid(status string) bool {
+	switch strings.ToLower(status) {
+	case "paid", "completed", "succeeded":
+		return true
+	}
+	return false
+}
+
+// paid books a payment.
+func (o *order) paid(e domain.SalesPaid) error {
+	currency := bucket(e.Currency)
+	if o.counts(e.Payment) {
+		o.adopt(currency, false)
+		postings := postPayment(e.Amount, currency, e.Transaction)
+		if err := o.post(amountRow{currency: currency, paid: e.Amount}, postings); err != nil {
+			return err
+		}
+	}
+	return o.close()
+}
+
+// refunded books a refund.
+func (o *order) refunded(e domain.SalesRefunded) error {
+	currency := bucket(e.Currency)
+	if o.counts(e.Payment) {
+		o.adopt(currency, false)
+		postings := postRefund(e.Amount, currency, e.Transaction)
+		if err := o.post(amountRow{currency: currency, refunded: e.Amount}, postings); err != nil {
+			return err
+		}
+	}
+	return o.close()
+}
+
+// failed flags the order: no money moved. The flag goes when something is paid.
+func (o *order) failed(e domain.SalesPaymentFailed) error {
+	o.flag(e.Flags...)
+	o.flag(paymentFailed)
+	return o.close()
+}
+
+// counts reports whether a payment is to be booked.
+func (o *order) counts(p domain.Payment) bool {
+	o.flag(p.Flags...)
+	return !slices.Contains(p.Flags, unitUnknown) && o.first(p.Transaction, bucket(p.Currency), p.Amount)
+}
+
+// entryPosted books an entry of the provider's own ledger.
+func (o *order) entryPosted(e domain.SalesEntryPosted) error {
+	currency := bucket(e.Currency)
+	if !o.first(e.Entry, currency, e.Debit.Sub(e.Credit)) {
+		return o.close()
+	}
+	// An entry that only credits is a payment, whatever invoice it names.
+	sells := !e.Debit.IsZero() || e.Credit.IsZero()
+	if sells && !o.row.sold {
+		o.row.buyer, o.row.orderedAt = e.Payer.ID, o.record.OccurredAt
+	}
+	o.adopt(currency, sells)
+	o.row.credited = o.row.credited || e.Debit.IsNegative()
+	if !itemsFit(e, currency) {
+		o.flag(itemsDiffer)
+	}
+	if len(e.Payments) > 0 {
+		o.stated(e, currency)
+	}
+	if err := o.post(amountRow{currency: currency, total: e.Debit, paid: e.Credit}, postEntry(e, currency)); err != nil {
+		return err
+	}
+	return o.close()
+}
+
+// stated takes note of the payments that an entry lists. They are never booked:
+// the entries of the payments are.
+func (o *order) stated(e domain.SalesEntryPosted, currency string) {
+	sum := decimal.Zero
+	for _, p := range e.Payments {
+		sum = sum.Add(p.Amount)
+	}
+	switch {
+	case e.Credit.IsZero() && currency == o.row.currency:
+		o.row.allocated = sum
+	case !e.Credit.IsZero() && sign(sum.Sub(e.Credit), currency) != 0:
+		o.flag(paymentsDiffer)
+	}
+}
+
+// first reports whether the order has not seen the transaction in a record of
+// this kind, and remembers it. If it has, and the amount is another, it flags
+// the order.
+func (o *order) first(transaction, currency string, amount decimal.Decimal) bool {
+	kind := string(o.record.Kind)
+	seen, ok := transactions.Get(o.tx, o.row.source, o.row.order, transaction, kind)
+	if !ok {
+		transactions.Put(o.tx, transactionRow{o.row.source, o.row.order, transaction, kind, currency, amount})
+		return true
+	}
+	if seen.currency != currency || !seen.amount.Equal(amount) {
+		o.flag(transactionDiffers)
+	}
+	return false
+}
+
+// adopt makes the currency the order's, if it is its sale's or its first.
+func (o *order) adopt(currency string, sale bool) {
+	if o.row.currency != "" && o.row.currency != currency {
+		o.flag(currencyDiffers)
+	}
+	if o.row.currency == "" || sale && !o.row.sold {
+		o.row.currency = currency
+	}
+	o.row.sold = o.row.sold || sale
+	if currency == unknownCurrency {
+		o.flag(currencyUnknown)
+	} else if _, known := domain.Exponent(currency); !known {
+		o.flag(nonISOCurrency)
+	}
+}
+
+func (o *order) flag(words ...string) {
+	o.row.flags = projections.AddFlags(o.row.flags, words...)
+}
+
+// post books postings of the order and what they add to its amounts.
+func (o *order) post(more amountRow, postings []posting) error {
+	if err := balanced(postings); err != nil {
+		return err
+	}
+	for _, p := range postings {
+		if p.amount.IsZero() {
+			continue
+		}
+		entries.Append(o.tx, entry{o.row.order, p.account, p.currency, p.amount, p.memo})
+		b, ok := balances.Get(o.tx, p.account, p.currency)
+		if !ok {
+			b = balance{account: p.account, currency: p.currency}
+		}
+		balances.Put(o.tx, b.with(p.amount))
+	}
+	a, _ := amounts.Get(o.tx, o.row.source, o.row.order, more.currency)
+	amounts.Put(o.tx, amountRow{
+		o.row.source, o.row.order, more.currency,
+		a.total.Add(more.total), a.paid.Add(more.paid), a.refunded.Add(more.refunded),
+	})
+	return nil
+}
+
+// close keeps the order's row, with its amounts and status as they are now.
+func (o *order) close() error {
+	a, _ := amounts.Get(o.tx, o.row.source, o.row.order, o.row.currency)
+	o.row.total, o.row.paid, o.row.refunded = a.total, a.paid, a.refunded
+	o.row.outstanding = a.total.Sub(a.paid).Add(a.refunded)
+	if o.row.paid.IsPositive() {
+		o.row.flags = projections.RemoveFlag(o.row.flags, paymentFailed)
+	}
+	o.row.status = o.row.state()
+	o.row.position = o.record.Position
+	orders.Put(o.tx, o.row)
+	return nil
+}
