@@ -180,8 +180,8 @@ func (q Query) checkAfter(v View) error {
 	return nil
 }
 
-// selection returns the part of q that a source answers.
-func (q Query) selection(v View, upTo int64) Selection {
+// Selection returns the part of q that a source answers; see [View.Ask].
+func (v View) Selection(q Query, upTo int64) Selection {
 	s := Selection{Sort: q.sortColumn(v), Descending: q.Descending, After: q.After, UpTo: upTo}
 	computed := false
 	for name, cell := range q.Filter {
@@ -230,7 +230,7 @@ func (s Selection) takes(columns []Column, cells []Cell) bool {
 			return false
 		}
 	}
-	if s.UpTo > 0 && columns[0].Name == "position" && compareCells(TypeInteger, cells[0], Cell{Text: strconv.FormatInt(s.UpTo, 10)}) > 0 {
+	if s.UpTo > 0 && compareCells(TypeInteger, cells[0], Cell{Text: strconv.FormatInt(s.UpTo, 10)}) > 0 {
 		return false
 	}
 	return s.After == nil || s.compareOrder(columns, s.order(cells, len(s.After)), s.After) > 0
@@ -242,6 +242,11 @@ func (s Selection) order(cells []Cell, n int) []Cell {
 		return cells[:n]
 	}
 	return append([]Cell{cells[s.Sort]}, cells[:n-1]...)
+}
+
+// CompareKeys compares two rows of t by their keys.
+func CompareKeys(t Table, a, b []Cell) int {
+	return Selection{Sort: -1}.compare(t, a, b)
 }
 
 // compare compares two rows in the order of the selection.

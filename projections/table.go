@@ -36,9 +36,10 @@ type Cell struct {
 	Null bool
 }
 
-// A Table is a declared table. It is implemented by [Keyed] and [Journal] only.
+// A Table is a declared table: a [Keyed] or a [Journal].
 type Table interface {
 	Name() string
+	IsJournal() bool
 	Columns() []Column
 	KeyColumns() int     // how many leading columns identify a row
 	Indexes() [][]string // columns of further indexes
@@ -166,6 +167,9 @@ func NewKeyed[R any](name string, key int, fields ...Field[R]) *Keyed[R] {
 // Name implements [Table].
 func (t *Keyed[R]) Name() string { return t.name }
 
+// IsJournal implements [Table].
+func (t *Keyed[R]) IsJournal() bool { return false }
+
 // Columns implements [Table].
 func (t *Keyed[R]) Columns() []Column { return columnsOf(t.fields) }
 
@@ -260,6 +264,9 @@ func (t *Journal[R]) Indexed(columns ...string) *Journal[R] {
 
 // Name implements [Table].
 func (t *Journal[R]) Name() string { return t.name }
+
+// IsJournal implements [Table].
+func (t *Journal[R]) IsJournal() bool { return true }
 
 // Columns implements [Table].
 func (t *Journal[R]) Columns() []Column { return columnsOf(t.fields) }

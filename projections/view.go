@@ -86,7 +86,8 @@ type Page struct {
 	Next string   // cursor for the rows after these; "" if there are none
 }
 
-// Ask answers q from the source's rows.
+// Ask answers q from the source's rows. Of a journal, those up to a position
+// count; 0 stands for all.
 func (v View) Ask(ctx context.Context, src Source, q Query, upTo int64) (Page, error) {
 	var page Page
 	var last []Cell
@@ -114,7 +115,7 @@ func (r StreamRow) Cells() []Cell { return r.shown }
 // length needs little memory. It does not stop at the query's limit.
 func (v View) Stream(ctx context.Context, src Source, q Query, upTo int64) iter.Seq2[StreamRow, error] {
 	return func(yield func(StreamRow, error) bool) {
-		s := q.selection(v, upTo)
+		s := v.Selection(q, upTo)
 		for cells, err := range src.Scan(ctx, v.Table, s) {
 			if err != nil {
 				yield(StreamRow{}, err)

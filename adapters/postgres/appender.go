@@ -53,7 +53,7 @@ type Appender struct {
 }
 
 // NewAppender returns an appender to the log in db, which must be a pool for
-// the role [Writer] with at least one connection to spare. Nothing is appended
+// the role [RoleWriter] with at least one connection to spare. Nothing is appended
 // until Run runs.
 func NewAppender(db *sql.DB) *Appender {
 	return &Appender{db: db, queue: make(chan *prepared, queueLength), done: make(chan struct{})}

@@ -118,7 +118,7 @@ func TestAppend(t *testing.T) {
 		t.Errorf("a negative level: %v", err)
 	}
 
-	records := checkLog(t, postgrestest.Open(t, url, postgres.Projector))
+	records := checkLog(t, postgrestest.Open(t, url, postgres.RoleProjector))
 	if len(records) != 3 {
 		t.Fatalf("%d records, want 3", len(records))
 	}
@@ -151,7 +151,7 @@ func TestScope(t *testing.T) {
 	if got := mustAppend(t, a, both); got.Status != domain.Accepted {
 		t.Errorf("two lines: %s", got.Status)
 	}
-	checkLog(t, postgrestest.Open(t, url, postgres.Projector))
+	checkLog(t, postgrestest.Open(t, url, postgres.RoleProjector))
 }
 
 // TestManyAppenders lets two processes' worth of appenders and many callers
@@ -183,7 +183,7 @@ func TestManyAppenders(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got, want := len(checkLog(t, postgrestest.Open(t, url, postgres.Projector))), callers/2*each; got != want {
+	if got, want := len(checkLog(t, postgrestest.Open(t, url, postgres.RoleProjector))), callers/2*each; got != want {
 		t.Errorf("%d records, want %d", got, want)
 	}
 }
@@ -192,12 +192,12 @@ func TestManyAppenders(t *testing.T) {
 func TestLogRefusesChange(t *testing.T) {
 	url := postgrestest.URL(t)
 	mustAppend(t, postgrestest.Appender(t, url), scoped(14))
-	for _, role := range []postgres.Role{postgres.Owner, postgres.Writer, postgres.Projector} {
+	for _, role := range []postgres.Role{postgres.RoleOwner, postgres.RoleWriter, postgres.RoleProjector} {
 		db := postgrestest.Open(t, url, role)
 		for _, table := range []string{"log", "delivery", "delivery_scope"} {
 			for _, statement := range []string{"UPDATE " + table + " SET source = 'x'", "DELETE FROM " + table, "TRUNCATE " + table} {
 				for _, session := range []string{"origin", "replica"} {
-					if role != postgres.Owner && session == "replica" {
+					if role != postgres.RoleOwner && session == "replica" {
 						continue // only a superuser may pretend to be a replica
 					}
 					_, err := db.ExecContext(t.Context(), "SET session_replication_role = "+session+"; "+statement)
@@ -214,7 +214,7 @@ func TestLogRefusesChange(t *testing.T) {
 			t.Errorf("deleting the head as %q succeeded", role)
 		}
 	}
-	projector := postgrestest.Open(t, url, postgres.Projector)
+	projector := postgrestest.Open(t, url, postgres.RoleProjector)
 	if _, err := projector.ExecContext(t.Context(), "UPDATE head SET position = 0"); err == nil {
 		t.Error("the projector moved the head")
 	}
@@ -225,7 +225,7 @@ func TestLogRefusesChange(t *testing.T) {
 func TestBackendKilled(t *testing.T) {
 	url := postgrestest.URL(t)
 	a := postgrestest.Appender(t, url)
-	owner := postgrestest.Open(t, url, postgres.Owner)
+	owner := postgrestest.Open(t, url, postgres.RoleOwner)
 	const callers, each = 8, 60
 	acked := make(chan string, callers*each)
 	var wg sync.WaitGroup

@@ -35,9 +35,9 @@ type Role string
 
 // Roles. The zero Role is that of the database URL's user, who owns the tables.
 const (
-	Owner     Role = ""
-	Writer    Role = "daybook_writer"
-	Projector Role = "daybook_projector"
+	RoleOwner     Role = ""
+	RoleWriter    Role = "daybook_writer"
+	RoleProjector Role = "daybook_projector"
 )
 
 // Open returns a pool of at most conns connections to the database at dsn, a
@@ -56,7 +56,7 @@ func Open(ctx context.Context, dsn string, role Role, conns int) (*sql.DB, error
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(unreachable(err), db.Close())
 	}
-	if role == Owner {
+	if role == RoleOwner {
 		return db, nil
 	}
 	var may bool
@@ -184,8 +184,13 @@ func CheckDurability(ctx context.Context, db *sql.DB) (Durability, error) {
 	return d, nil
 }
 
+// A beginner is a pool or a connection.
+type beginner interface {
+	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
+}
+
 // inTx runs f in a transaction and commits it, or rolls it back if f fails.
-func inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, f func(*sql.Tx) error) error {
+func inTx(ctx context.Context, db beginner, opts *sql.TxOptions, f func(*sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, opts)
 	if err != nil {
 		return unreachable(err)

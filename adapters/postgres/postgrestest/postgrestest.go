@@ -48,7 +48,7 @@ func Key() (string, error) {
 
 // Migrate brings the database at url up to date.
 func Migrate(ctx context.Context, url string) error {
-	db, err := postgres.Open(ctx, url, postgres.Owner, 2)
+	db, err := postgres.Open(ctx, url, postgres.RoleOwner, 2)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func Open(t testing.TB, url string, role postgres.Role) *sql.DB {
 // Appender returns a running appender to the log at url.
 func Appender(t testing.TB, url string) *postgres.Appender {
 	t.Helper()
-	a := postgres.NewAppender(Open(t, url, postgres.Writer))
+	a := postgres.NewAppender(Open(t, url, postgres.RoleWriter))
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"iter"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
+)
+
+// A logTable is a relation over the log's own tables that a view shows. Its
+// rows are never folded, so they are never parsed.
+type logTable struct {
+	name    string
+	columns []projections.Column
+	from    string // $1 is the last position that counts, $2 the moment as of which
+}
+
+func (t logTable) Name() string                                { return t.name }
+func (t logTable) IsJournal() bool                             { return false }
+func (t logTable) Columns() []projections.Column               { return t.columns }
+func (t logTable) KeyColumns() int                             { return 1 }
+func (t logTable) Indexes() [][]string                         { return nil }
+func (t logTable) Cells(row any) []projections.Cell            { return row.([]projections.Cell) }
+func (t logTable) Parse(cells []projections.Cell) (any, error) { return cells, nil }
+
+func column(name string, typ projections.Type) projections.Column {
+	return projections.Column{Name: name, Type: typ}
+}
+
+func optional(name string, typ projections.Type) projections.Column {
+	return projections.Column{Name: name, Type: typ, Optional: true}
+}
+
+// LogViews returns the views of the log: its records, the deliveries they came
+// from, those in quarantine, and how the projections are doing.
+func LogViews() []projections.View {
+	tables := []struct {
+		title string
+		table logTable
+	}{
+		{"Records of the log", logTable{"records", []projections.Column{
+			column("position", projections.TypeInteger),
+			column("id", projections.TypeText),
+			column("kind", projections.TypeText),
+			column("source", projections.TypeText),
+			column("occurred_at", projections.TypeTime),
+			column("recorded_at", projections.TypeTime),
+			column("delivery", projections.TypeText),
+			optional("cause", projections.TypeText),
+			column("test", projections.TypeBool),
+			column("data", projections.TypeText),
+			column("leaf", projections.TypeText),
+		}, `SELECT position, id, kind, source, occurred_at, recorded_at, delivery, cause, test, data::text AS data, encode(leaf, 'base64') AS leaf
+			FROM log WHERE position <= $1 AND least(occurred_at, recorded_at) <= $2`}},
+		{"Deliveries", logTable{"deliveries", []projections.Column{
+			column("position", projections.TypeInteger),
+			column("id", projections.TypeText),
+			column("source", projections.TypeText),
+			column("topic", projections.TypeText),
+			column("status", projections.TypeText),
+			column("received_at", projections.TypeTime),
+			column("records", projections.TypeInteger),
+			column("test", projections.TypeBool),
+			column("flags", projections.TypeText),
+			column("verified", projections.TypeText),
+			optional("key", projections.TypeText),
+			column("bytes", projections.TypeInteger),
+			column("sha256", projections.TypeText),
+		}, `SELECT position, id, source, topic, status, received_at, records::bigint, test, flags, verified, key, length(body)::bigint AS bytes, encode(body_sha256, 'hex') AS sha256
+			FROM delivery WHERE position <= $1 AND received_at <= $2`}},
+		{"Deliveries in quarantine", logTable{"quarantine", []projections.Column{
+			column("position", projections.TypeInteger),
+			column("delivery", projections.TypeText),
+			column("source", projections.TypeText),
+			column("topic", projections.TypeText),
+			column("reason", projections.TypeText),
+			column("field", projections.TypeText),
+			column("recorded_at", projections.TypeTime),
+		}, `SELECT position, delivery, source, coalesce(data->>'topic', '') AS topic, data->>'reason' AS reason, coalesce(data->>'field', '') AS field, recorded_at
+			FROM log WHERE kind = 'intake.quarantined.v1' AND position <= $1 AND least(occurred_at, recorded_at) <= $2`}},
+		{"Projections", logTable{"projections", []projections.Column{
+			column("name", projections.TypeText),
+			column("version", projections.TypeInteger),
+			column("status", projections.TypeText),
+			column("position", projections.TypeInteger),
+			column("head", projections.TypeInteger),
+			column("lag", projections.TypeInteger),
+			optional("stopped_at", projections.TypeInteger),
+			optional("reason", projections.TypeText),
+			column("updated_at", projections.TypeTime),
+		}, `SELECT p.name, p.version::bigint, CASE WHEN p.stopped_at IS NULL THEN 'running' ELSE 'stopped' END AS status,
+				least(c.position, $1) AS position, $1 AS head, $1 - least(c.position, $1) AS lag, p.stopped_at, p.reason, c.updated_at
+			FROM projection p JOIN cursor c ON c.follower = 'projection/' || p.name WHERE $2::timestamptz IS NOT NULL`}},
+	}
+	views := make([]projections.View, len(tables))
+	for i, t := range tables {
+		columns := make([]any, len(t.table.columns))
+		for j, c := range t.table.columns {
+			columns[j] = c.Name
+		}
+		views[i] = projections.NewView(t.table.name, t.title, t.table, columns...)
+	}
+	return views
+}
+
+// AskLog answers a question to a view of the log.
+func (e *Projector) AskLog(ctx context.Context, v projections.View, q projections.Query) (Answer, error) {
+	t, ok := v.Table.(logTable)
+	if !ok {
+		return Answer{}, domain.Errorf(domain.Internal, "ask", "%s is no view of the log", v.Name)
+	}
+	known, err := resolveKnown(ctx, e.db, q)
+	if err != nil {
+		return Answer{}, err
+	}
+	if known == 0 {
+		if known, err = Head(ctx, e.db); err != nil {
+			return Answer{}, err
+		}
+	}
+	s, err := stateAt(ctx, e.db, known)
+	if err != nil {
+		return Answer{}, err
+	}
+	q.AsOf = orLatest(q.AsOf, e.now(), s.recordedAt)
+	if t.name == "projections" {
+		// What a projection has seen is not dated; how far the log went then is.
+		if known, err = positionBy(ctx, e.db, q.AsOf, known); err != nil {
+			return Answer{}, err
+		}
+	}
+	args := []any{known, q.AsOf}
+	inner, _ := selectRows("("+t.from+") t", t, v.Selection(q, 0), &args)
+	rows, err := e.db.QueryContext(ctx, `SELECT `+inner, args...)
+	if err != nil {
+		return Answer{}, unreachable(err)
+	}
+	page, err := v.Ask(ctx, logRows{rows}, q, 0)
+	if err = errors.Join(err, rows.Close()); err != nil {
+		return Answer{}, unreachable(err)
+	}
+	return label(ctx, e.db, q, known, page)
+}
+
+// logRows are the rows of one statement as a [projections.Source].
+type logRows struct{ rows *sql.Rows }
+
+// Scan implements [projections.Source] for the selection of the statement.
+func (r logRows) Scan(_ context.Context, t projections.Table, _ projections.Selection) iter.Seq2[[]projections.Cell, error] {
+	return func(yield func([]projections.Cell, error) bool) {
+		for r.rows.Next() {
+			cells, err := scanCells(r.rows, t.Columns())
+			if !yield(cells, err) || err != nil {
+				return
+			}
+		}
+		if err := r.rows.Err(); err != nil {
+			yield(nil, err)
+		}
+	}
+}

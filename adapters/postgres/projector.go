@@ -1,0 +1,384 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"iter"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/lib/pq"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
+)
+
+// A Projector keeps the tables of projections: each in a schema of the
+// projection's name, changed together with its cursor.
+//
+// Live tables, first start, catch-up, rebuild and verify all fold the same pages
+// of the log with the same fold; they differ only in where the rows are.
+type Projector struct {
+	db  *sql.DB
+	all []*projections.Projection
+	now func() time.Time
+}
+
+// NewProjector returns a projector over db, which must be a pool for the role
+// [RoleProjector].
+func NewProjector(db *sql.DB, all []*projections.Projection) *Projector {
+	return &Projector{db: db, all: all, now: time.Now}
+}
+
+// Follower returns the name of a projection's cursor.
+func Follower(p *projections.Projection) string { return "projection/" + p.Name }
+
+// A Progress is told how far work on a projection has come.
+type Progress func(done, total int64)
+
+// Setup makes the tables of the projections that have none. It returns those
+// whose live tables are of another version than the code and have to be
+// rebuilt; until then they keep answering.
+func (e *Projector) Setup(ctx context.Context) (outdated []*projections.Projection, err error) {
+	for _, p := range e.all {
+		version, err := e.setup(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if version != p.Version {
+			outdated = append(outdated, p)
+		}
+	}
+	return outdated, nil
+}
+
+func (e *Projector) setup(ctx context.Context, p *projections.Projection) (version int, err error) {
+	err = inTx(ctx, e.db, nil, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, "setup "+p.Name); err != nil {
+			return err
+		}
+		err := tx.QueryRowContext(ctx, `SELECT version FROM projection WHERE name = $1`, p.Name).Scan(&version)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		version = p.Version
+		if err := createSchema(ctx, tx, p.Name, p); err != nil {
+			return err
+		}
+		for _, t := range p.Tables {
+			if err := indexTable(ctx, tx, p.Name, t); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO cursor (follower) VALUES ($1)`, Follower(p)); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO projection (name, version) VALUES ($1, $2)`, p.Name, p.Version)
+		return err
+	})
+	return version, err
+}
+
+// createSchema makes a schema with the projection's empty tables.
+func createSchema(ctx context.Context, tx *sql.Tx, schema string, p *projections.Projection) error {
+	if _, err := tx.ExecContext(ctx, `CREATE SCHEMA `+pq.QuoteIdentifier(schema)); err != nil {
+		return err
+	}
+	for _, t := range p.Tables {
+		if err := createTable(ctx, tx, schema, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Apply folds the records after one position up to another into the live tables
+// of p, in the caller's transaction, which must hold p's cursor at after and
+// move it to upTo.
+func (e *Projector) Apply(ctx context.Context, tx *sql.Tx, p *projections.Projection, after, upTo int64) error {
+	return apply(ctx, tx, p.Name, p, after, upTo)
+}
+
+// apply folds records into the tables of a schema. They are read and written
+// set-based: one look-up per table and try, one write per table.
+func apply(ctx context.Context, tx *sql.Tx, schema string, p *projections.Projection, after, upTo int64) error {
+	// The look-ups are by key; a table that was never analysed must not be
+	// scanned for them.
+	if _, err := tx.ExecContext(ctx, `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`); err != nil {
+		return err
+	}
+	for page, err := range Records(ctx, tx, after, upTo) {
+		if err != nil {
+			return err
+		}
+		if err := decodeAll(page); err != nil {
+			return err
+		}
+		b := projections.NewBatch(p)
+		for {
+			missing, err := b.Fold(page)
+			if err != nil {
+				return err
+			}
+			if len(missing) == 0 {
+				break
+			}
+			if err := load(ctx, tx, schema, p, b, missing); err != nil {
+				return err
+			}
+		}
+		for _, c := range b.Changes() {
+			if err := write(ctx, tx, schema, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// catchUpBatch is how many records are folded in one transaction at most.
+const catchUpBatch = 10_000
+
+// CatchUp folds what p has not seen yet into its live tables and returns the
+// position it reached. Calling it again is cheap; stopping it at any moment is
+// safe. A record that p cannot take stops p just before it: see [Projector.Stopped].
+func (e *Projector) CatchUp(ctx context.Context, p *projections.Projection, progress Progress) (int64, error) {
+	for {
+		var position, head int64
+		err := inTx(ctx, e.db, nil, func(tx *sql.Tx) (err error) {
+			position, head, err = e.step(ctx, tx, p)
+			return err
+		})
+		var fold *projections.FoldError
+		if errors.As(err, &fold) {
+			return position, e.stop(ctx, p, fold)
+		}
+		if err != nil {
+			return position, err
+		}
+		if progress != nil {
+			progress(position, head)
+		}
+		if position >= head {
+			return position, nil
+		}
+	}
+}
+
+// step folds the next records and moves the cursor.
+func (e *Projector) step(ctx context.Context, tx *sql.Tx, p *projections.Projection) (position, head int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT position FROM cursor WHERE follower = $1 FOR UPDATE`, Follower(p)).Scan(&position)
+	if err != nil {
+		return 0, 0, err
+	}
+	if head, err = Head(ctx, tx); err != nil {
+		return position, 0, err
+	}
+	upTo := min(position+catchUpBatch, head)
+	if upTo == position {
+		return position, head, nil
+	}
+	if err := apply(ctx, tx, p.Name, p, position, upTo); err != nil {
+		return position, head, err
+	}
+	return upTo, head, moveCursor(ctx, tx, p, upTo)
+}
+
+func moveCursor(ctx context.Context, tx *sql.Tx, p *projections.Projection, position int64) error {
+	_, err := tx.ExecContext(ctx, `UPDATE cursor SET position = $2, updated_at = now() WHERE follower = $1`, Follower(p), position)
+	return err
+}
+
+// stop brings p to just before the record it cannot take, notes why, and
+// returns an error that says what to do.
+func (e *Projector) stop(ctx context.Context, p *projections.Projection, fold *projections.FoldError) error {
+	err := inTx(ctx, e.db, nil, func(tx *sql.Tx) error {
+		var position int64
+		if err := tx.QueryRowContext(ctx, `SELECT position FROM cursor WHERE follower = $1 FOR UPDATE`, Follower(p)).Scan(&position); err != nil {
+			return err
+		}
+		if position < fold.Position-1 {
+			if err := apply(ctx, tx, p.Name, p, position, fold.Position-1); err != nil {
+				return err
+			}
+			if err := moveCursor(ctx, tx, p, fold.Position-1); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE projection SET stopped_at = $2, reason = $3 WHERE name = $1`, p.Name, fold.Position, fold.Err.Error())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return domain.Errorf(domain.Differs, "projection "+p.Name, "stopped before record %d: %w", fold.Position, fold.Err).
+		WithHint("The other projections go on. Upgrade daybook or correct the fact, then run: daybook projection rebuild " + p.Name)
+}
+
+// Stop notes that p cannot take a record, as CatchUp does. If err is not about
+// a record, it is returned as it is.
+func (e *Projector) Stop(ctx context.Context, p *projections.Projection, err error) error {
+	var fold *projections.FoldError
+	if errors.As(err, &fold) {
+		return e.stop(ctx, p, fold)
+	}
+	return err
+}
+
+// Resume forgets that p was stopped, so that it is tried again.
+func (e *Projector) Resume(ctx context.Context, p *projections.Projection) error {
+	return inTx(ctx, e.db, nil, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE projection SET stopped_at = NULL, reason = NULL WHERE name = $1 AND stopped_at IS NOT NULL`, p.Name)
+		return err
+	})
+}
+
+// decodeAll decodes the events of a page on all cores.
+func decodeAll(page []*domain.Record) error {
+	workers := min(runtime.GOMAXPROCS(0), 1+len(page)/500)
+	if workers == 1 {
+		return decodeSome(page)
+	}
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() { errs[w] = decodeSome(page[w*len(page)/workers : (w+1)*len(page)/workers]) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func decodeSome(page []*domain.Record) error {
+	for _, r := range page {
+		if err := r.Decode(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decoded yields pages of decoded records, reading the next one while the
+// caller works on the one before.
+func decoded(ctx context.Context, q querier, after, upTo int64) iter.Seq2[[]*domain.Record, error] {
+	return func(yield func([]*domain.Record, error) bool) {
+		type read struct {
+			page []*domain.Record
+			err  error
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		pages := make(chan read, 1)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer cancel()
+		wg.Go(func() {
+			defer close(pages)
+			for page, err := range Records(ctx, q, after, upTo) {
+				if err == nil {
+					err = decodeAll(page)
+				}
+				select {
+				case pages <- read{page, err}:
+				case <-ctx.Done():
+					return
+				}
+				if err != nil {
+					return
+				}
+			}
+		})
+		for r := range pages {
+			if !yield(r.page, r.err) || r.err != nil {
+				return
+			}
+		}
+	}
+}
+
+// foldMemory folds the records after m's position up to another into m. Those
+// that take refuses are left out. It reads from q, which nobody else may use
+// meanwhile.
+func foldMemory(ctx context.Context, q querier, m *projections.Memory, upTo int64, take func(*domain.Record) bool, progress Progress) error {
+	for page, err := range decoded(ctx, q, m.Position(), upTo) {
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if take != nil && !take(r) {
+				continue
+			}
+			if err := m.Fold(r); err != nil {
+				return domain.Errorf(domain.Differs, "fold", "%w", err).
+					WithHint("Upgrade daybook, or correct the fact by a new one.")
+			}
+		}
+		if progress != nil {
+			progress(page[len(page)-1].Position, upTo)
+		}
+	}
+	return nil
+}
+
+// A ProjectionStatus is how one projection is doing.
+type ProjectionStatus struct {
+	Name      string
+	Version   int // of its live tables
+	Code      int // of the code
+	Position  int64
+	Head      int64
+	StoppedAt int64 // 0: it runs
+	Reason    string
+	UpdatedAt time.Time
+}
+
+// Lag returns how many records the projection has yet to see.
+func (s ProjectionStatus) Lag() int64 { return s.Head - s.Position }
+
+// List returns how the projections are doing, in the order given to
+// [NewProjector].
+func (e *Projector) List(ctx context.Context) ([]ProjectionStatus, error) {
+	list := make([]ProjectionStatus, len(e.all))
+	for i, p := range e.all {
+		s := ProjectionStatus{Name: p.Name, Code: p.Version}
+		var stopped sql.NullInt64
+		var reason sql.NullString
+		err := e.db.QueryRowContext(ctx, `SELECT p.version, p.stopped_at, p.reason, c.position, c.updated_at, h.position
+			FROM projection p, cursor c, head h WHERE p.name = $1 AND c.follower = $2`, p.Name, Follower(p)).
+			Scan(&s.Version, &stopped, &reason, &s.Position, &s.UpdatedAt, &s.Head)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, unreachable(err)
+		}
+		s.StoppedAt, s.Reason = stopped.Int64, reason.String
+		list[i] = s
+	}
+	return list, nil
+}
+
+// busy says that somebody else works on the same projection.
+func busy(p *projections.Projection) error {
+	return domain.Errorf(domain.Unavailable, "projection "+p.Name, "it is being rebuilt or verified already").
+		WithHint("Wait for the other command to end.")
+}
+
+// exclusively runs f while no other process rebuilds or verifies p. The lock
+// belongs to the connection that f is given for all its work.
+func (e *Projector) exclusively(ctx context.Context, p *projections.Projection, f func(*sql.Conn) error) (err error) {
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return unreachable(err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	var locked bool
+	if err := conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(hashtext($1))`, "rebuild "+p.Name).Scan(&locked); err != nil {
+		return unreachable(err)
+	}
+	if !locked {
+		return busy(p)
+	}
+	defer func() {
+		_, unlock := conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtext($1))`, "rebuild "+p.Name)
+		err = errors.Join(err, unlock)
+	}()
+	return f(conn)
+}
