@@ -78,7 +78,7 @@ func (r orderRow) state() string {
 		return statusPaid
 	case r.refunded.IsPositive():
 		return statusPartRefunded
-	case r.allocated.IsPositive() && sign(r.allocated.Sub(r.total), r.currency) >= 0:
+	case sign(r.allocated.Sub(r.total), r.currency) >= 0:
 		return statusAllocated
 	case r.paid.IsPositive():
 		return statusPartPaid
