@@ -185,6 +185,8 @@ func TestRules(t *testing.T) {
 			row{"certificate": "c1", "expires_at": at(20), "expiry": "on", "flags": ""}},
 		{"a date before never, within a completion", []domain.Event{completed(3, "issued", "c1", "on", 20), completed(3, "issued", "c1", "never", 0)},
 			row{"expires_at": at(20), "expiry": "on"}},
+		{"a date left out of a repetition", []domain.Event{completed(3, "issued", "c1", "on", 20), completed(4, "issued", "c1", "never", 0)},
+			row{"certificate": "c1", "expires_at": at(20), "expiry": "on", "last_completed_at": at(4)}},
 		{"a renewal extends", []domain.Event{completed(3, "issued", "c1", "on", 20), completed(9, "issued", "c2", "on", 28)},
 			row{"certificate": "c2", "expires_at": at(28), "issued_at": at(9), "completed_at": at(3)}},
 		{"a renewal does not shorten", []domain.Event{completed(3, "issued", "c1", "on", 28), completed(9, "issued", "c2", "on", 20)},

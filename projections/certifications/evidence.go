@@ -71,6 +71,11 @@ func (c completion) certified() bool {
 	return c.State == domain.CertificateIssued || c.Certificate != "" || c.Expiry == domain.ExpiryOn
 }
 
+// datedBy reports whether o states when the very certificate of c expires.
+func (c completion) datedBy(o completion) bool {
+	return o.Expiry == domain.ExpiryOn && c.Certificate != "" && o.Certificate == c.Certificate
+}
+
 // An attempt is one reported result of a test. Attempts are in order of time; a
 // result that is known comes after one that is not, a pass after a fail.
 type attempt struct {

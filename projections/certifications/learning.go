@@ -128,8 +128,9 @@ func (s *status) complete(at time.Time) {
 // describeCertificate derives which certificate is shown.
 //
 // It is the one that expires last: a renewal extends, and a repetition without a
-// date takes nothing away. One that never expires counts instead if it came with
-// a later completion than every date; within one completion the date counts. If
+// date takes nothing away. Another one that never expires counts instead if it
+// came with a later completion than every date. "Never" may be no more than a
+// date left out, so of the same certificate or completion the date counts. If
 // nobody stated a date, it is the latest.
 func describeCertificate(s *status, completions []completion) {
 	s.issuedAt, s.expiresAt, s.expiry, s.certificate = time.Time{}, time.Time{}, "", ""
@@ -143,7 +144,7 @@ func describeCertificate(s *status, completions []completion) {
 			if lastDated = c.At; !c.ExpiresAt.Before(dated.ExpiresAt) {
 				dated = c
 			}
-		case c.Expiry == domain.ExpiryNever:
+		case c.Expiry == domain.ExpiryNever && !slices.ContainsFunc(completions, c.datedBy):
 			unlimited = c
 		}
 		newest = c
