@@ -2,6 +2,7 @@ package embeddedpg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -56,11 +57,11 @@ func (s *Server) up(ctx context.Context) error {
 			return s.ready(ctx, a, nil, err)
 		}
 	}
-	p, err := selectPrograms(ctx, s.opts.BinDir, major, s.files)
+	fit, err := selectPrograms(ctx, s.opts.BinDir, major, s.files)
 	if err != nil {
 		return err
 	}
-	id, err := identify(ctx, s.files, p, major)
+	p, id, err := s.match(ctx, fit, major)
 	if err != nil {
 		return err
 	}
@@ -73,6 +74,20 @@ func (s *Server) up(ctx context.Context) error {
 		}
 	}
 	return s.launchAndWait(ctx, p, id)
+}
+
+// match returns the first of fit that somebody can run, and who. The best
+// programs may lie where only root can go.
+func (s *Server) match(ctx context.Context, fit []programs, major int) (programs, identity, error) {
+	var first error
+	for _, p := range fit {
+		id, err := identify(ctx, s.files, p, major)
+		if err == nil {
+			return p, id, nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return programs{}, identity{}, first
 }
 
 // launchAndWait starts p unless a server answers already, and waits until it

@@ -18,9 +18,9 @@ type Status struct {
 	Kept     bool   `json:"kept"`              // runs until it is stopped, whether in use or not
 	Version  string `json:"version,omitempty"` // of the server, or the major version of the data
 	PID      int    `json:"pid,omitempty"`
-	StateDir string `json:"state_dir"`
-	DataDir  string `json:"data_dir"`
-	Log      string `json:"log"`
+	StateDir string `json:"state_dir,omitempty"`
+	DataDir  string `json:"data_dir,omitempty"`
+	Log      string `json:"log,omitempty"`
 	URL      string `json:"url"`               // valid while the server runs
 	BinDir   string `json:"bin_dir,omitempty"` // of the programs that would be used
 }
@@ -38,8 +38,8 @@ func Look(ctx context.Context, o Options) (Status, error) {
 		return st, err
 	}
 	if p, err := selectPrograms(ctx, o.BinDir, major, f); err == nil {
-		st.BinDir = p.dir
-		st.Version = p.version
+		st.BinDir = p[0].dir
+		st.Version = p[0].version
 	}
 	if major == 0 {
 		st.Version = ""

@@ -116,7 +116,8 @@ func identifyOwner(ctx context.Context, f files, p programs) (identity, error) {
 			WithHint("Run daybook as the user that the directory belongs to. " + hintStateDir)
 	}
 	if err := usable(ctx, id, f, p); err != nil {
-		return identity{}, unreachable("%s belongs to user %d: %w", f.data, o.uid, err)
+		return identity{}, unreachable("%s belongs to user %d: %w", f.data, o.uid, err).
+			WithHint("Let that user enter the directory, or set DAYBOOK_PG_BINDIR to server programs it can run.")
 	}
 	return id, nil
 }

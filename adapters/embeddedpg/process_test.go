@@ -60,7 +60,9 @@ type process struct {
 func join(t *testing.T, dir string, change ...func(*exec.Cmd)) *process {
 	t.Helper()
 	cmd := exec.Command(executable(t))
-	cmd.Env = append(os.Environ(), "EMBEDDEDPG_CHILD_DIR="+dir, "EMBEDDEDPG_CHILD_FAST=true")
+	// The working directory is not this one, from which .tools would be found.
+	cmd.Env = append(os.Environ(), "EMBEDDEDPG_CHILD_DIR="+dir, "EMBEDDEDPG_CHILD_FAST=true",
+		"DAYBOOK_PG_BINDIR="+look(t, t.TempDir()).BinDir)
 	cmd.Dir = "/"
 	cmd.Stderr = t.Output()
 	for _, c := range change {

@@ -39,9 +39,10 @@ var places = [...]string{
 }
 
 // selectPrograms returns the programs for a cluster of the given major version,
-// or for a new one if it is 0. It looks in dir alone, or in DAYBOOK_PG_BINDIR
-// alone, or, if both are "", in every place that is known.
-func selectPrograms(ctx context.Context, dir string, major int, f files) (programs, error) {
+// or for a new one if it is 0, best first and at least one. It looks in dir
+// alone, or in DAYBOOK_PG_BINDIR alone, or, if both are "", in every place that
+// is known.
+func selectPrograms(ctx context.Context, dir string, major int, f files) ([]programs, error) {
 	if dir = cmp.Or(dir, os.Getenv("DAYBOOK_PG_BINDIR")); dir != "" {
 		return choose(findPrograms(ctx, []string{dir}), "in "+dir, major, f)
 	}
@@ -155,14 +156,18 @@ func compareVersions(a, b string) int {
 	return slices.Compare(numbers(a), numbers(b))
 }
 
-// choose returns the programs to use for a cluster of the given major version,
-// or for a new cluster if it is 0.
+// choose returns those of found that will do for a cluster of the given major
+// version, or for a new cluster if it is 0, and an error if none will.
 // where says in what places found was found.
-func choose(found []programs, where string, major int, f files) (programs, error) {
+func choose(found []programs, where string, major int, f files) ([]programs, error) {
+	var fit []programs
 	for _, p := range found {
 		if p.major == major || major == 0 && p.major >= MinimumMajor {
-			return p, nil
+			fit = append(fit, p)
 		}
+	}
+	if len(fit) > 0 {
+		return fit, nil
 	}
 	var have []string
 	for _, p := range found {
@@ -170,16 +175,16 @@ func choose(found []programs, where string, major int, f files) (programs, error
 	}
 	switch {
 	case major != 0 && len(found) == 0:
-		return programs{}, unreachable("%s is of PostgreSQL %d, and there are no server programs %s. Nothing was changed", f.data, major, where).
+		return nil, unreachable("%s is of PostgreSQL %d, and there are no server programs %s. Nothing was changed", f.data, major, where).
 			WithHint(installHint(strconv.Itoa(major)))
 	case major != 0:
-		return programs{}, unreachable("%s is of PostgreSQL %d, and %s there is only %s. Nothing was changed", f.data, major, where, strings.Join(have, ", ")).
+		return nil, unreachable("%s is of PostgreSQL %d, and %s there is only %s. Nothing was changed", f.data, major, where, strings.Join(have, ", ")).
 			WithHint(installHint(strconv.Itoa(major)))
 	case len(found) > 0:
-		return programs{}, unreachable("PostgreSQL %d or newer is needed, and %s there is only %s", MinimumMajor, where, strings.Join(have, ", ")).
+		return nil, unreachable("PostgreSQL %d or newer is needed, and %s there is only %s", MinimumMajor, where, strings.Join(have, ", ")).
 			WithHint(installHint(""))
 	}
-	return programs{}, unreachable("there are no PostgreSQL server programs (postgres, initdb, pg_ctl) %s", where).WithHint(installHint(""))
+	return nil, unreachable("there are no PostgreSQL server programs (postgres, initdb, pg_ctl) %s", where).WithHint(installHint(""))
 }
 
 // installHint says how to get the programs of the given major version, or of

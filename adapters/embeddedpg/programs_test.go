@@ -58,8 +58,8 @@ func TestChoose(t *testing.T) {
 	} {
 		p, err := choose(test.found, "on this machine", test.major, files{data: "/data"})
 		if err == nil {
-			if p.version != test.want {
-				t.Errorf("data of %d: chose %s, want %s", test.major, p.version, test.want)
+			if p[0].version != test.want {
+				t.Errorf("data of %d: chose %s, want %s", test.major, p[0].version, test.want)
 			}
 			continue
 		}

@@ -20,6 +20,7 @@ func Durable(t testing.TB) (url, binDir string) {
 	url, binDir, remove, err := OpenDurable(t.Context())
 	if err != nil {
 		fatal(t, err)
+		return "", ""
 	}
 	t.Cleanup(func() {
 		if err := remove(); err != nil {

@@ -53,6 +53,7 @@ func New(t testing.TB, key string, prepare func(ctx context.Context, url string)
 	db, err := create(t.Context(), key, prepare)
 	if err != nil {
 		fatal(t, err)
+		return ""
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

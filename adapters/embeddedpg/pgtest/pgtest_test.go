@@ -229,7 +229,11 @@ func dropTemplate(t *testing.T, name string) {
 func TestDroppedAfterSuccess(t *testing.T) {
 	t.Parallel()
 	r := &recorder{TB: t}
-	name := nameIn(t, New(r, "", nil))
+	url := New(r, "", nil)
+	if r.failed {
+		t.Fatal(&r.log)
+	}
+	name := nameIn(t, url)
 	r.end()
 	if r.failed || exists(t, name) {
 		t.Errorf("the database is still there: %s", &r.log)
@@ -239,7 +243,11 @@ func TestDroppedAfterSuccess(t *testing.T) {
 func TestKeptAfterFailure(t *testing.T) {
 	t.Parallel()
 	r := &recorder{TB: t}
-	name := nameIn(t, New(r, "", nil))
+	url := New(r, "", nil)
+	if r.failed {
+		t.Fatal(&r.log)
+	}
+	name := nameIn(t, url)
 	r.failed = true
 	r.end()
 	if !exists(t, name) {
