@@ -1,0 +1,184 @@
+// Package directory keeps the latest name and attributes of every id that the
+// providers use: people, legal entities, items and groups of learners.
+//
+// What it holds does not depend on the order in which facts arrive. Every
+// attribute has a clock of its own, the time at which the fact that states it
+// occurred: the latest counts, of two at the same time the greater text. A fact
+// that leaves an attribute out says nothing of it, and erases nothing.
+//
+// A person or item that is only named in passing, by a sale or a completion, has
+// a row too. What a provider says of it in its own right comes first, however
+// old. Leads are left out.
+package directory
+
+import (
+	"net/mail"
+	"time"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
+)
+
+// Statuses. An item's may be its provider's word instead of active.
+const (
+	statusActive    = "active"
+	statusRemoved   = "removed"
+	statusMentioned = "mentioned" // named in passing; nobody said that it is there
+)
+
+// Projection returns the projection.
+func Projection() *projections.Projection {
+	return &projections.Projection{
+		Name:    "directory",
+		Version: 1,
+		Tables:  []projections.Table{people, organizations, items, groups},
+		Fold:    fold,
+		Views: []projections.View{
+			projections.NewView("people", "People", people,
+				"source", "person_type", "person", "name", "email", "organization", "roles", "groups", "status",
+				"seen_at", "removed_at", "external", "state"),
+			projections.NewView("organizations", "Legal entities", organizations,
+				"source", "organization", "name", "trading_name", "town", "postcode", "vat_number", "timezone",
+				"status", "seen_at", "charity_number", "website", "entity_type"),
+			projections.NewView("items", "Items", items,
+				"source", "item_type", "item", "name", "status", "price", "slug", "seen_at", "removed_at"),
+			projections.NewView("groups", "Groups of learners", groups,
+				"source", "group", "name", "description", "seen_at"),
+		},
+	}
+}
+
+func fold(tx *projections.Tx, r *domain.Record) error {
+	switch e := r.Event.(type) {
+	case domain.DirectoryPersonSeen:
+		personSeen(tx, r, e)
+	case domain.DirectoryPersonRemoved:
+		personRemoved(tx, r, e)
+	case domain.DirectoryEmploymentChanged:
+		employmentChanged(tx, r, e)
+	case domain.DirectoryOrganizationSeen:
+		organizationSeen(tx, r, e)
+	case domain.DirectoryItemSeen:
+		itemSeen(tx, r, e)
+	case domain.DirectoryItemRemoved:
+		itemRemoved(tx, r, e)
+	case domain.DirectoryGroupSeen:
+		groupSeen(tx, r, e)
+	case domain.LearningEnrolled:
+		learning(tx, r, e.Learner, e.Subject)
+	case domain.LearningProgressed:
+		learning(tx, r, e.Learner, e.Subject)
+	case domain.LearningCompleted:
+		learning(tx, r, e.Learner, e.Subject)
+	case domain.LearningTested:
+		learning(tx, r, e.Learner, e.Subject)
+	case domain.BadgesReported:
+		mentionPerson(tx, r, e.User, e.Name, e.Email)
+		mentionItem(tx, r, domain.ItemBadgeTemplate, e.Template, e.TemplateName)
+	case domain.SalesSold:
+		sold(tx, r, e)
+	case domain.SalesEntryPosted:
+		// Who posted an entry may be a person; the other two are legal entities.
+		party(tx, r, e.Beneficiary)
+		party(tx, r, e.Payer)
+	}
+	return nil
+}
+
+// learning takes up who learns and what.
+func learning(tx *projections.Tx, r *domain.Record, l domain.Learner, s domain.Subject) {
+	mentionPerson(tx, r, l.Person, l.Name, l.Email)
+	switch s.SubjectType {
+	case domain.SubjectCourse:
+		mentionItem(tx, r, domain.ItemCourse, s.Subject, s.SubjectName)
+	case domain.SubjectTest:
+		mentionItem(tx, r, domain.ItemTest, s.Subject, s.SubjectName)
+	case domain.SubjectClass:
+		mentionItem(tx, r, domain.ItemClass, s.Subject, s.SubjectName)
+	}
+}
+
+// sold takes up who bought and what. A line's id is that of a product, whatever
+// the product gives access to.
+func sold(tx *projections.Tx, r *domain.Record, e domain.SalesSold) {
+	mentionPerson(tx, r, e.Buyer.Person, e.Buyer.Name, e.Buyer.Email)
+	for _, l := range e.Lines {
+		mentionItem(tx, r, domain.ItemProduct, l.Item, l.Name)
+	}
+}
+
+// A said is the latest that was said of one attribute.
+type said struct {
+	text      string
+	at        time.Time
+	mentioned bool // only in passing
+}
+
+// hear takes up what a fact says. It counts if it is not said in passing and
+// what is known was, else if it is later, else if it is the greater text.
+// Nothing said is nothing known.
+func (s *said) hear(o said) {
+	if o.text == "" {
+		return
+	}
+	later := o.at.Compare(s.at)
+	switch {
+	case s.text == "", s.mentioned && !o.mentioned:
+		*s = o
+	case s.mentioned == o.mentioned && (later > 0 || later == 0 && o.text > s.text):
+		*s = o
+	}
+}
+
+// attribute declares the columns of an attribute: what was said, and when.
+func attribute[R any](name string, at func(*R) *said) []projections.Field[R] {
+	return []projections.Field[R]{
+		projections.Text(name, func(r *R) *string { return &at(r).text }),
+		projections.Time(name+"_at", func(r *R) *time.Time { return &at(r).at }),
+	}
+}
+
+// mentionable declares the columns of an attribute that may be said in passing.
+func mentionable[R any](name string, at func(*R) *said) []projections.Field[R] {
+	return append(attribute(name, at),
+		projections.Bool(name+"_mentioned", func(r *R) *bool { return &at(r).mentioned }))
+}
+
+// A life says when something was last seen, and when it was last removed.
+type life struct {
+	seenAt    time.Time
+	removedAt time.Time
+}
+
+func (l *life) seen(at time.Time) {
+	if at.After(l.seenAt) {
+		l.seenAt = at
+	}
+}
+
+func (l *life) removed(at time.Time) {
+	if at.After(l.removedAt) {
+		l.removedAt = at
+	}
+}
+
+// status returns what became of it, where active is the word for what is there.
+// What is seen after it was removed is there again.
+func (l *life) status(active string) string {
+	switch {
+	case !l.removedAt.IsZero() && !l.seenAt.After(l.removedAt):
+		return statusRemoved
+	case l.seenAt.IsZero():
+		return statusMentioned
+	}
+	return active
+}
+
+// address returns an e-mail address if it is one. Providers send others, masked
+// or marked as a test; such a text does not take the place of an address.
+func address(e domain.Personal) string {
+	if a, err := mail.ParseAddress(string(e)); err == nil && a.Name == "" && a.Address == string(e) {
+		return a.Address
+	}
+	return ""
+}
