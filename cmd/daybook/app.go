@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daybook-ledger/daybook/adapters/embeddedpg"
+	"github.com/daybook-ledger/daybook/adapters/postgres"
+	"github.com/daybook-ledger/daybook/domain"
+)
+
+// An app is what every command gets to work with.
+type app struct {
+	stdout, stderr io.Writer
+	configFile     string
+	stateDir       string // "" is embeddedpg's default
+	databaseURL    string // "" is the embedded default
+	output         string // table, json, ndjson or csv
+	json           bool
+	config         config
+	started        bool // the command line was understood
+}
+
+// outputs are the forms in which a command prints its result.
+var outputs = []string{"table", "json", "ndjson", "csv"}
+
+// configure works out what the flags, the environment and the configuration
+// file say, in that order of precedence.
+func (a *app) configure(cmd *cobra.Command) (err error) {
+	if a.json {
+		a.output = "json"
+	}
+	if !slices.Contains(outputs, a.output) {
+		return domain.Errorf(domain.Usage, "", "the output %q is not known", a.output).
+			WithHint("Use one of: " + strings.Join(outputs, ", ") + ".")
+	}
+	if a.config, err = readConfig(orEnv(a.configFile, "DAYBOOK_CONFIG")); err != nil {
+		return err
+	}
+	a.stateDir = orEnv(a.stateDir, "DAYBOOK_STATE_DIR")
+	a.databaseURL = os.Getenv("DATABASE_URL")
+	if a.databaseURL == "" {
+		a.databaseURL, err = a.config.Database.resolve()
+	}
+	return err
+}
+
+// orEnv returns value, or that of the environment variable if it is empty.
+func orEnv(value, name string) string {
+	if value != "" {
+		return value
+	}
+	return os.Getenv(name)
+}
+
+// logger returns a logger to stderr.
+func (a *app) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(a.stderr, nil))
+}
+
+// A database is an open, migrated database.
+type database struct {
+	url      string
+	embedded *embeddedpg.Server // nil: DATABASE_URL's
+	version  string             // of the server
+}
+
+// openDatabase attaches to the configured database, or starts the embedded one,
+// and brings it up to date.
+func (a *app) openDatabase(ctx context.Context) (*database, error) {
+	d := &database{url: a.databaseURL}
+	if d.url == "" {
+		server, err := embeddedpg.Start(ctx, embeddedpg.Options{StateDir: a.stateDir, Logger: a.logger()})
+		if err != nil {
+			return nil, err
+		}
+		d.embedded, d.url = server, server.URL()
+	}
+	if err := d.migrate(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *database) migrate(ctx context.Context) error {
+	owner, err := postgres.Open(ctx, d.url, postgres.RoleOwner, 2)
+	if err != nil {
+		return err
+	}
+	err = postgres.Migrate(ctx, owner)
+	if err == nil {
+		err = owner.QueryRowContext(ctx, `SELECT current_setting('server_version')`).Scan(&d.version)
+	}
+	return errors.Join(err, owner.Close())
+}
+
+// open returns a pool for a role.
+func (d *database) open(ctx context.Context, role postgres.Role, conns int) (*sql.DB, error) {
+	return postgres.Open(ctx, d.url, role, conns)
+}
+
+// Close stops using the database, and stops the embedded one if nobody else
+// uses it.
+func (d *database) Close() error {
+	if d.embedded == nil {
+		return nil
+	}
+	return d.embedded.Close(context.Background())
+}
+
+// banner says which database is used and where the data are.
+func (d *database) banner(w io.Writer) {
+	if d.embedded == nil {
+		fmt.Fprintf(w, "database    PostgreSQL %s (DATABASE_URL)\n", d.version)
+		return
+	}
+	fmt.Fprintf(w, "database    private PostgreSQL %s (embedded default, survives restarts)\n", d.version)
+	fmt.Fprintf(w, "data        %s\n", d.embedded.DataDir())
+	fmt.Fprintf(w, "production  set DATABASE_URL\n")
+}
+
+// withProjector runs f with a projector over the configured database.
+func (a *app) withProjector(ctx context.Context, f func(*postgres.Projector) error) (err error) {
+	d, err := a.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	db, err := d.open(ctx, postgres.RoleProjector, 4)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	projector := postgres.NewProjector(db, allProjections())
+	if _, err := projector.Setup(ctx); err != nil {
+		return err
+	}
+	return f(projector)
+}

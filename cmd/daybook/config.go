@@ -1,0 +1,181 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/daybook-ledger/daybook/adapters/tahdah"
+	"github.com/daybook-ledger/daybook/domain"
+)
+
+// config is daybook.toml. The file that "daybook init" writes explains every
+// part of it.
+type config struct {
+	file     string
+	Listen   string         `toml:"listen"`
+	Database databaseConfig `toml:"database"`
+	Sources  []sourceConfig `toml:"source"`
+}
+
+type databaseConfig struct {
+	URL string `toml:"url"` // "env:NAME" or "file:PATH"; "": the embedded default
+}
+
+type sourceConfig struct {
+	Name            string            `toml:"name"`
+	Provider        string            `toml:"provider"`
+	Secrets         []string          `toml:"secrets"`
+	DefaultCurrency string            `toml:"default_currency"`
+	BookTests       bool              `toml:"book_tests"`
+	Organizations   []string          `toml:"organizations"`
+	Membership      *membershipConfig `toml:"membership"`
+}
+
+// membershipConfig overrides parts of how Tahdah's trust-group webhooks, which
+// are not documented, are read. Each list has JSON pointers to try in order.
+type membershipConfig struct {
+	Verbs       map[string]string `toml:"verbs"`
+	Group       []string          `toml:"group"`
+	GroupName   []string          `toml:"group_name"`
+	LegalEntity []string          `toml:"legal_entity"`
+	Candidate   []string          `toml:"candidate"`
+	Status      []string          `toml:"status"`
+	From        []string          `toml:"from"`
+	Until       []string          `toml:"until"`
+	ChangedAt   []string          `toml:"changed_at"`
+	Confirmed   bool              `toml:"confirmed"`
+}
+
+// membership returns the mapping of a Tahdah source: the default one with what
+// is configured in its place.
+func (s sourceConfig) membership() *tahdah.Membership {
+	m := tahdah.DefaultMembership()
+	c := s.Membership
+	if c == nil {
+		return &m
+	}
+	if c.Verbs != nil {
+		m.Verbs = c.Verbs
+	}
+	for _, list := range []struct {
+		from []string
+		into *[]string
+	}{
+		{c.Group, &m.Group},
+		{c.GroupName, &m.GroupName},
+		{c.LegalEntity, &m.LegalEntity},
+		{c.Candidate, &m.Candidate},
+		{c.Status, &m.Status},
+		{c.From, &m.From},
+		{c.Until, &m.Until},
+		{c.ChangedAt, &m.ChangedAt},
+	} {
+		if list.from != nil {
+			*list.into = list.from
+		}
+	}
+	m.Confirmed = c.Confirmed
+	return &m
+}
+
+// defaultConfigFile is read if no other is named and it is there.
+const defaultConfigFile = "daybook.toml"
+
+// readConfig reads a configuration file. What it does not know in it is an
+// error: a misspelt option must not be passed over.
+func readConfig(file string) (config, error) {
+	named := file != ""
+	if !named {
+		file = defaultConfigFile
+	}
+	c := config{file: file}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return config{}, nil
+	}
+	if err != nil {
+		return config{}, domain.Errorf(domain.Usage, "read configuration", "%w", err).WithHint("Run: daybook init")
+	}
+	meta, err := toml.Decode(string(text), &c)
+	if err != nil {
+		return config{}, domain.Errorf(domain.Usage, "read "+file, "%w", err)
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		return config{}, domain.Errorf(domain.Usage, "read "+file, "%s is not an option", unknown[0]).
+			WithHint("Compare with what this prints: daybook init --print")
+	}
+	return c, c.check()
+}
+
+// sourceNames are those that can stand in a URL and be a topic.
+var sourceNames = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
+
+func (c config) check() error {
+	seen := make(map[string]bool)
+	for _, s := range c.Sources {
+		op := "read " + c.file
+		switch {
+		case !sourceNames.MatchString(s.Name) || s.Name == "log":
+			return domain.Errorf(domain.Usage, op, "a source cannot be named %q", s.Name).
+				WithHint(`Use lower-case letters, digits, "-", "_" and "."; "log" is taken.`)
+		case seen[s.Name]:
+			return domain.Errorf(domain.Usage, op, "two sources are named %q", s.Name)
+		case s.Membership != nil && s.Provider != "tahdah":
+			return domain.Errorf(domain.Usage, op, "source %s: membership is for tahdah", s.Name)
+		}
+		seen[s.Name] = true
+	}
+	return nil
+}
+
+// resolve returns the database URL, "" for the embedded default.
+func (d databaseConfig) resolve() (string, error) {
+	if d.URL == "" {
+		return "", nil
+	}
+	return resolveSecret("database url", d.URL)
+}
+
+func resolveSecrets(op string, refs []string) ([]string, error) {
+	secrets := make([]string, len(refs))
+	for i, ref := range refs {
+		var err error
+		if secrets[i], err = resolveSecret(op, ref); err != nil {
+			return nil, err
+		}
+	}
+	return secrets, nil
+}
+
+// resolveSecret returns the secret that "env:NAME" or "file:PATH" stands for. A
+// secret itself is refused: it would end up in version control.
+func resolveSecret(op, ref string) (string, error) {
+	kind, name, _ := strings.Cut(ref, ":")
+	switch kind {
+	case "env":
+		if value := os.Getenv(name); value != "" {
+			return value, nil
+		}
+		return "", domain.Errorf(domain.Usage, op, "the environment variable %s is not set", name).
+			WithHint("Set it to the secret, or leave the source out of the configuration.")
+	case "file":
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return "", domain.Errorf(domain.Usage, op, "%w", err).WithHint("Put the secret into that file, and nothing else.")
+		}
+		return strings.TrimRight(string(text), "\r\n"), nil
+	}
+	return "", domain.Errorf(domain.Usage, op, "a secret is neither env:NAME nor file:PATH").
+		WithHint("Put the secret itself into an environment variable or a file.")
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
+}

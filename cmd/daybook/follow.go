@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/daybook-ledger/daybook/adapters/bus"
+	"github.com/daybook-ledger/daybook/adapters/postgres"
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
+)
+
+// liveBatch is how many records one message stands for at most.
+const liveBatch = 1000
+
+// A follower keeps one projection up to date.
+type follower struct {
+	projection *projections.Projection
+	projector  *postgres.Projector
+	pool       *sql.DB
+	wake       *bus.Wake
+	logger     *slog.Logger
+	outdated   bool // the live tables are of another version
+}
+
+// run follows the log until ctx is done. A record that the projection cannot
+// take ends it without an error: the other projections go on, and how this one
+// stopped is kept in the database.
+func (f follower) run(ctx context.Context) error {
+	logger := f.logger.With(slog.String("projection", f.projection.Name))
+	for ctx.Err() == nil {
+		err := f.follow(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case domain.CodeOf(err) == domain.Differs:
+			logger.LogAttrs(ctx, slog.LevelError, "projection stopped", slog.Any("error", err), slog.String("hint", domain.HintOf(err)))
+			return nil
+		}
+		logger.LogAttrs(ctx, slog.LevelWarn, "projection waits", slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return nil
+}
+
+// follow rebuilds what is outdated, catches up in bulk, and then folds what the
+// bus brings, each batch in the transaction that moves the cursor.
+func (f follower) follow(ctx context.Context) error {
+	if f.outdated {
+		if _, err := f.projector.Rebuild(ctx, f.projection, nil); err != nil {
+			return err
+		}
+		f.outdated = false
+	}
+	if err := f.projector.Resume(ctx, f.projection); err != nil {
+		return err
+	}
+	if _, err := f.projector.CatchUp(ctx, f.projection, nil); err != nil {
+		return err
+	}
+	subscriber, err := bus.NewSubscriber(bus.SubscriberConfig{
+		DB:       f.pool,
+		Follower: postgres.Follower(f.projection),
+		Batch:    liveBatch,
+		Wake:     f.wake,
+		Logger:   f.logger,
+	})
+	if err != nil {
+		return err
+	}
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 10 * time.Second}, watermill.NopLogger{})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	router.AddConsumerHandler(f.projection.Name, bus.Log, subscriber, func(m *message.Message) error {
+		err := f.fold(m)
+		if _, ok := errors.AsType[*projections.FoldError](err); ok {
+			// It would fail for ever. The router is left first, since the message
+			// in hand holds the cursor.
+			stop(err)
+		}
+		if err != nil {
+			f.logger.LogAttrs(ctx, slog.LevelWarn, "batch not folded", slog.String("projection", f.projection.Name), slog.Any("error", err))
+		}
+		return err
+	})
+	router.AddMiddleware(bus.Savepoint)
+	err = router.Run(ctx)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return f.projector.Stop(context.WithoutCancel(ctx), f.projection, cause)
+	}
+	return err
+}
+
+// fold folds the records that a message stands for.
+func (f follower) fold(m *message.Message) error {
+	after, upTo, err := bus.Range(m)
+	if err != nil {
+		return err
+	}
+	tx, ok := bus.Tx(m.Context())
+	if !ok {
+		return fmt.Errorf("message %s came without a transaction", m.UUID)
+	}
+	return f.projector.Apply(m.Context(), tx, f.projection, after, upTo)
+}

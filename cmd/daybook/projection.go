@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daybook-ledger/daybook/adapters/postgres"
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
+	"github.com/daybook-ledger/daybook/projections/render"
+)
+
+func projectionCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "projection",
+		Short: "List, rebuild and verify the projections",
+		Long: `A projection is derived from the log and from nothing else. Rebuilding derives it
+again beside the live tables and swaps; verifying derives it again and compares.`,
+		Example: `  daybook projection list
+  daybook projection verify
+  daybook projection rebuild credits`,
+	}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use:     "list",
+			Short:   "Show how far every projection is",
+			Example: "  daybook projection list\n  daybook projection list --json",
+			Args:    cobra.NoArgs,
+			RunE:    func(cmd *cobra.Command, _ []string) error { return a.projectionList(cmd.Context()) },
+		},
+		&cobra.Command{
+			Use:   "rebuild [NAME…]",
+			Short: "Derive projections again, beside the live ones, and swap",
+			Long: `Folds the whole log again into new tables and puts them in the place of the live
+ones in one short transaction. Readers never wait and never see a gap. Without a
+name it rebuilds all of them.`,
+			Example:           "  daybook projection rebuild\n  daybook projection rebuild credits sales",
+			ValidArgsFunction: completeProjections,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return a.eachProjection(cmd.Context(), args, a.projectionRebuild)
+			},
+		},
+		&cobra.Command{
+			Use:   "verify [NAME…]",
+			Short: "Fold the log again and compare with the live tables",
+			Long: `Folds the log again up to where the live tables are and compares the two row by
+row, while everything else goes on. It exits with status 3 if a row differs, and
+names it. Without a name it verifies all of them.`,
+			Example:           "  daybook projection verify\n  daybook projection verify credits --json",
+			ValidArgsFunction: completeProjections,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return a.eachProjection(cmd.Context(), args, a.projectionVerify)
+			},
+		},
+	)
+	return cmd
+}
+
+func completeProjections(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, p := range allProjections() {
+		names = append(names, p.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (a *app) projectionList(ctx context.Context) error {
+	return a.withProjector(ctx, func(projector *postgres.Projector) error {
+		list, err := projector.List(ctx)
+		if err != nil {
+			return err
+		}
+		answer := render.Answer{View: "projections", Columns: []projections.Column{
+			{Name: "name", Type: projections.TypeText},
+			{Name: "version", Type: projections.TypeInteger},
+			{Name: "position", Type: projections.TypeInteger},
+			{Name: "head", Type: projections.TypeInteger},
+			{Name: "lag", Type: projections.TypeInteger},
+			{Name: "status", Type: projections.TypeText},
+			{Name: "updated_at", Type: projections.TypeTime},
+		}}
+		for _, s := range list {
+			status := "running"
+			switch {
+			case s.StoppedAt > 0:
+				status = fmt.Sprintf("stopped before record %d: %s", s.StoppedAt, s.Reason)
+			case s.Version != s.Code:
+				status = fmt.Sprintf("waits to be rebuilt as version %d", s.Code)
+			}
+			answer.Rows = append(answer.Rows, []projections.Cell{
+				{Text: s.Name}, number(int64(s.Version)), number(s.Position), number(s.Head), number(s.Lag()), {Text: status}, projections.TimeCell(s.UpdatedAt),
+			})
+		}
+		return a.print(answer)
+	})
+}
+
+func number(n int64) projections.Cell { return projections.Cell{Text: strconv.FormatInt(n, 10)} }
+
+// eachProjection does the work for every projection named, or for all of them.
+// A check that says no does not keep the others from being made.
+func (a *app) eachProjection(ctx context.Context, names []string, work func(context.Context, *postgres.Projector, *projections.Projection) error) error {
+	list := allProjections()
+	if len(names) > 0 {
+		list = nil
+		for _, name := range names {
+			p, err := projectionNamed(name)
+			if err != nil {
+				return err
+			}
+			list = append(list, p)
+		}
+	}
+	return a.withProjector(ctx, func(projector *postgres.Projector) error {
+		var failed error
+		for _, p := range list {
+			if err := work(ctx, projector, p); err != nil {
+				if domain.CodeOf(err) != domain.Differs {
+					return err
+				}
+				if failed != nil {
+					a.report(failed)
+				}
+				failed = err
+			}
+		}
+		return failed
+	})
+}
+
+func (a *app) projectionRebuild(ctx context.Context, projector *postgres.Projector, p *projections.Projection) error {
+	progress := a.progress("rebuild " + p.Name)
+	started := time.Now()
+	done, err := projector.Rebuild(ctx, p, progress.update)
+	progress.end()
+	if err != nil {
+		return err
+	}
+	if a.output == "json" || a.output == "ndjson" {
+		return a.writeJSON(struct {
+			Projection string `json:"projection"`
+			postgres.Rebuilt
+		}{p.Name, done})
+	}
+	compared := "the live tables were behind it: not compared"
+	switch {
+	case done.Compared && done.Same:
+		compared = "identical to the live tables"
+	case done.Compared:
+		compared = "the live tables differed and were replaced"
+	}
+	fmt.Fprintf(a.stdout, "%s: rebuilt from %d records in %s · %s · %s\n", p.Name, done.Position, time.Since(started).Round(time.Millisecond), done.Digest, compared)
+	return nil
+}
+
+func (a *app) projectionVerify(ctx context.Context, projector *postgres.Projector, p *projections.Projection) error {
+	progress := a.progress("verify " + p.Name)
+	started := time.Now()
+	v, err := projector.Verify(ctx, p, progress.update)
+	progress.end()
+	if err != nil {
+		return err
+	}
+	if a.output == "json" || a.output == "ndjson" {
+		err := a.writeJSON(struct {
+			Projection string `json:"projection"`
+			OK         bool   `json:"ok"`
+			postgres.Verification
+		}{p.Name, v.Digest == v.Live, v})
+		if err != nil {
+			return err
+		}
+	}
+	if v.Digest == v.Live {
+		if a.output == "table" {
+			fmt.Fprintf(a.stdout, "%s: OK · %d records in %s · %s\n", p.Name, v.Position, time.Since(started).Round(time.Millisecond), v.Digest)
+		}
+		return nil
+	}
+	if a.output == "table" {
+		fmt.Fprintf(a.stdout, "%s: FAIL · live %s · the log gives %s\n", p.Name, v.Live, v.Digest)
+		for _, d := range v.Differences {
+			fmt.Fprintf(a.stdout, "  %s\n", d)
+		}
+		if v.More > 0 {
+			fmt.Fprintf(a.stdout, "  and %d more\n", v.More)
+		}
+	}
+	return domain.Errorf(domain.Differs, "verify "+p.Name, "%d rows of the live tables are not what the log gives", len(v.Differences)+v.More).
+		WithHint("Find out who changed them, then run: daybook projection rebuild " + p.Name)
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/daybook-ledger/daybook/adapters/braincert"
+	"github.com/daybook-ledger/daybook/adapters/credly"
+	"github.com/daybook-ledger/daybook/adapters/intake"
+	"github.com/daybook-ledger/daybook/adapters/tahdah"
+	"github.com/daybook-ledger/daybook/adapters/thinkific"
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
+	"github.com/daybook-ledger/daybook/projections/certifications"
+	"github.com/daybook-ledger/daybook/projections/credits"
+	"github.com/daybook-ledger/daybook/projections/directory"
+	"github.com/daybook-ledger/daybook/projections/sales"
+	"github.com/daybook-ledger/daybook/projections/trustgroups"
+)
+
+// allProjections returns every read model this program keeps.
+// To add one, write its folder under projections and add its line here.
+func allProjections() []*projections.Projection {
+	return []*projections.Projection{
+		credits.Projection(),
+		sales.Projection(),
+		trustgroups.Projection(),
+		certifications.Projection(),
+		directory.Projection(),
+	}
+}
+
+// providers says how to make each provider from the configuration of a source.
+// To add one, write its folder under adapters and add its line here.
+var providers = map[string]func(source sourceConfig, secrets []string) (intake.Provider, error){
+	"tahdah": func(s sourceConfig, secrets []string) (intake.Provider, error) {
+		return tahdah.New(tahdah.Config{Secrets: secrets, Membership: s.membership()})
+	},
+	"thinkific": func(s sourceConfig, secrets []string) (intake.Provider, error) {
+		return thinkific.New(thinkific.Config{Secrets: secrets, DefaultCurrency: s.DefaultCurrency})
+	},
+	"braincert": func(_ sourceConfig, secrets []string) (intake.Provider, error) {
+		return braincert.New(braincert.Config{Secrets: secrets})
+	},
+	"credly": func(s sourceConfig, secrets []string) (intake.Provider, error) {
+		return credly.New(credly.Config{Secrets: secrets, Organizations: s.Organizations})
+	},
+}
+
+// newSource returns the source that is configured as s.
+func newSource(s sourceConfig) (intake.Source, error) {
+	op := "source " + s.Name
+	make, ok := providers[s.Provider]
+	if !ok {
+		return intake.Source{}, domain.Errorf(domain.Usage, op, "there is no provider %q", s.Provider).
+			WithHint("The providers are: " + strings.Join(sortedKeys(providers), ", ") + ".")
+	}
+	secrets, err := resolveSecrets(op, s.Secrets)
+	if err != nil {
+		return intake.Source{}, err
+	}
+	provider, err := make(s, secrets)
+	if err != nil {
+		return intake.Source{}, domain.Errorf(domain.CodeOf(err), op, "%w", err).WithHint(domain.HintOf(err))
+	}
+	return intake.Source{Name: s.Name, Provider: provider, BookTests: s.BookTests}, nil
+}
+
+// projectionNamed returns the projection of the given name.
+func projectionNamed(name string) (*projections.Projection, error) {
+	var names []string
+	for _, p := range allProjections() {
+		if p.Name == name {
+			return p, nil
+		}
+		names = append(names, p.Name)
+	}
+	return nil, domain.Errorf(domain.NotFound, "", "there is no projection %q", name).
+		WithHint("The projections are: " + strings.Join(names, ", ") + ".")
+}

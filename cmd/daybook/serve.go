@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/daybook-ledger/daybook/adapters/api"
+	"github.com/daybook-ledger/daybook/adapters/bus"
+	"github.com/daybook-ledger/daybook/adapters/intake"
+	"github.com/daybook-ledger/daybook/adapters/postgres"
+	"github.com/daybook-ledger/daybook/domain"
+)
+
+// defaultListen is loopback only: nothing is open to the network unasked.
+const defaultListen = "127.0.0.1:8080"
+
+// serveOptions are the flags that serve and demo share.
+type serveOptions struct {
+	listen           string
+	unsafeDurability bool
+}
+
+func (o *serveOptions) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.listen, "listen", "", "address to serve on (DAYBOOK_LISTEN; default "+defaultListen+"; port 0 picks one)")
+	cmd.Flags().BoolVar(&o.unsafeDurability, "unsafe-durability", false, "serve although the database may lose what it has committed")
+}
+
+func serveCommand(a *app) *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Take webhooks in, keep the projections, answer questions",
+		Long: `Takes the deliveries of the configured sources in at /webhooks/SOURCE, keeps the
+projections up to date and answers questions at /v1/. Several may run on one
+database. It stops on SIGINT or SIGTERM once what it has in hand is done.`,
+		Example: `  daybook serve
+  daybook serve --listen 127.0.0.1:0
+  DATABASE_URL=postgres://daybook@db/daybook daybook serve --config /etc/daybook.toml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			sources := make([]intake.Source, len(a.config.Sources))
+			for i, s := range a.config.Sources {
+				var err error
+				if sources[i], err = newSource(s); err != nil {
+					return err
+				}
+			}
+			return a.serve(cmd.Context(), o, sources, func(ctx context.Context, s *server) error {
+				s.database.banner(a.stderr)
+				if len(sources) == 0 {
+					fmt.Fprintln(a.stderr, `sources     none configured; run "daybook init", edit daybook.toml and start again`)
+				}
+				for _, source := range a.config.Sources {
+					fmt.Fprintf(a.stderr, "source      %s (%s) at %s\n", source.Name, source.Provider, s.webhookURL(source))
+				}
+				fmt.Fprintf(a.stderr, "listening on %s\n", s.url)
+				<-ctx.Done()
+				return nil
+			})
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+// A server is what runs in one process.
+type server struct {
+	database  *database
+	url       string // http://HOST:PORT
+	projector *postgres.Projector
+	logger    *slog.Logger
+}
+
+// webhookURL returns where the deliveries of a source go.
+func (s *server) webhookURL(source sourceConfig) string {
+	url := s.url + "/webhooks/" + source.Name
+	if source.Provider == "credly" {
+		url += "/SECRET"
+	}
+	return url
+}
+
+// serve runs everything until ctx is done or something fails, and calls ready
+// once requests are answered. It stops when ready returns.
+func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source, ready func(context.Context, *server) error) (err error) {
+	s := &server{logger: a.logger()}
+	if s.database, err = a.openDatabase(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.database.Close()) }()
+	pools, err := openPools(ctx, s.database)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pools.Close()) }()
+	if _, err := postgres.CheckDurability(ctx, pools.writer); err != nil {
+		if !o.unsafeDurability {
+			return err
+		}
+		fmt.Fprintf(a.stderr, "WARNING     %v\n", err)
+	}
+	s.projector = postgres.NewProjector(pools.reader, allProjections())
+	outdated, err := s.projector.Setup(ctx)
+	if err != nil {
+		return err
+	}
+	listener, err := a.listen(ctx, o)
+	if err != nil {
+		return err
+	}
+	s.url = "http://" + listener.Addr().String()
+
+	// What is started here is stopped in the opposite order: first no more
+	// requests, then no more folding, then no more appending.
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	group, running := errgroup.WithContext(background)
+	appender := postgres.NewAppender(pools.writer)
+	appending, stopAppending := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAppending()
+	group.Go(func() error { return appender.Run(appending) })
+	wake, err := bus.Listen(running, s.database.url)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	for _, p := range allProjections() {
+		f := follower{projection: p, projector: s.projector, pool: pools.follower, wake: wake, logger: s.logger}
+		for _, old := range outdated {
+			f.outdated = f.outdated || old.Name == p.Name
+		}
+		group.Go(func() error { return f.run(running) })
+	}
+	if s.database.embedded != nil {
+		group.Go(func() error { return ignoreCancel(running, s.database.embedded.Supervise(running)) })
+	}
+	httpServer := s.newHTTPServer(appender, sources)
+	group.Go(func() error {
+		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+
+	readyCtx, stopReady := context.WithCancel(ctx)
+	defer stopReady()
+	context.AfterFunc(running, stopReady)
+	err = ready(readyCtx, s)
+	// The signal is over; what is in hand has ten seconds.
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err = errors.Join(err, httpServer.Shutdown(shutdown))
+	stopBackground()
+	stopAppending()
+	return errors.Join(err, group.Wait())
+}
+
+func ignoreCancel(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// listen takes the configured address.
+func (a *app) listen(ctx context.Context, o serveOptions) (net.Listener, error) {
+	address := orEnv(o.listen, "DAYBOOK_LISTEN")
+	if address == "" {
+		address = a.config.Listen
+	}
+	if address == "" {
+		address = defaultListen
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, domain.Errorf(domain.Usage, "listen", "%w", err).
+			WithHint("Pass another --listen, such as 127.0.0.1:0 for any free port.")
+	}
+	return listener, nil
+}
+
+func (s *server) newHTTPServer(appender *postgres.Appender, sources []intake.Source) *http.Server {
+	mux := http.NewServeMux()
+	intake.NewHandler(appender, sources, s.logger).Register(mux)
+	mux.Handle("/", api.NewHandler(s.apiConfig()))
+	return &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      5 * time.Minute, // a long answer to a slow reader
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+	}
+}
+
+// pools are the connections of a server. Appending, following and reading each
+// have their own, so that none waits for a connection another one holds.
+type pools struct {
+	writer   *sql.DB
+	follower *sql.DB
+	reader   *sql.DB
+}
+
+func openPools(ctx context.Context, d *database) (p *pools, err error) {
+	p = &pools{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}()
+	for _, pool := range []struct {
+		db    **sql.DB
+		role  postgres.Role
+		conns int
+	}{
+		{&p.writer, postgres.RoleWriter, 2},
+		{&p.follower, postgres.RoleProjector, 2 * len(allProjections())},
+		{&p.reader, postgres.RoleProjector, 12},
+	} {
+		if *pool.db, err = d.open(ctx, pool.role, pool.conns); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Close closes the pools.
+func (p *pools) Close() error {
+	var errs []error
+	for _, db := range []*sql.DB{p.writer, p.follower, p.reader} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

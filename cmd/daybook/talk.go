@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// warn says something on stderr that is not data.
+func (a *app) warn(format string, args ...any) {
+	fmt.Fprintf(a.stderr, format+"\n", args...)
+}
+
+// writeJSON writes v as one line of JSON on stdout.
+func (a *app) writeJSON(v any) error {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// A progress shows on stderr how far long work has come: on a terminal one line
+// that is redrawn, elsewhere a line every few seconds.
+type progress struct {
+	app      *app
+	what     string
+	started  time.Time
+	shown    time.Time
+	terminal bool
+}
+
+func (a *app) progress(what string) *progress {
+	now := time.Now()
+	p := &progress{app: a, what: what, started: now, shown: now}
+	if f, ok := a.stderr.(*os.File); ok {
+		p.terminal = term.IsTerminal(int(f.Fd()))
+	}
+	return p
+}
+
+// update shows how much is done. It has the type of postgres.Progress.
+func (p *progress) update(done, total int64) {
+	every := 5 * time.Second
+	if p.terminal {
+		every = 100 * time.Millisecond
+	}
+	now := time.Now()
+	if now.Sub(p.shown) < every {
+		return
+	}
+	p.shown = now
+	spent := now.Sub(p.started)
+	rate := int64(time.Duration(done) * time.Second / spent)
+	left := time.Duration(0)
+	if done > 0 {
+		left = spent * time.Duration(total-done) / time.Duration(done)
+	}
+	line := fmt.Sprintf("%s  %3d%%  %d/%d  %d records/s  %s left", p.what, 100*done/max(total, 1), done, total, rate, left.Round(time.Second))
+	if p.terminal {
+		fmt.Fprintf(p.app.stderr, "\r\x1b[K%s", line)
+		return
+	}
+	fmt.Fprintln(p.app.stderr, line)
+}
+
+// end removes the redrawn line.
+func (p *progress) end() {
+	if p.terminal {
+		fmt.Fprint(p.app.stderr, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/daybook-ledger/daybook/adapters/postgres"
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
+	"github.com/daybook-ledger/daybook/projections/render"
+)
+
+// logName is the name under which the views of the log itself are found.
+const logName = "log"
+
+// namedViews are the views under one name: a projection's, or the log's.
+type namedViews struct {
+	name       string
+	projection *projections.Projection // nil: the log
+	views      []projections.View
+}
+
+// allViews returns every view there is, in the order in which they are listed.
+func allViews() []namedViews {
+	var all []namedViews
+	for _, p := range allProjections() {
+		all = append(all, namedViews{p.Name, p, p.Views})
+	}
+	return append(all, namedViews{logName, nil, postgres.LogViews()})
+}
+
+// viewNamed returns the view that "credits/balances" names.
+func viewNamed(path string) (namedViews, projections.View, error) {
+	name, view, _ := strings.Cut(path, "/")
+	var known []string
+	for _, n := range allViews() {
+		for _, v := range n.views {
+			if n.name == name && v.Name == view {
+				return n, v, nil
+			}
+			known = append(known, n.name+"/"+v.Name)
+		}
+	}
+	return namedViews{}, projections.View{}, domain.Errorf(domain.NotFound, "", "there is no view %q", path).
+		WithHint("The views are: " + strings.Join(known, ", ") + ".")
+}
+
+// ask answers a question to a view.
+func ask(ctx context.Context, projector *postgres.Projector, p *projections.Projection, v projections.View, q projections.Query) (render.Answer, error) {
+	name := logName
+	var answer postgres.Answer
+	var err error
+	if p == nil {
+		answer, err = projector.AskLog(ctx, v, q)
+	} else {
+		name = p.Name
+		answer, err = projector.Ask(ctx, p, v, q)
+	}
+	if err != nil {
+		return render.Answer{}, err
+	}
+	columns := make([]projections.Column, len(v.Columns))
+	for i, c := range v.Columns {
+		columns[i] = c.Column
+	}
+	return render.Answer{
+		View: name + "/" + v.Name, AsOf: answer.AsOf, Known: answer.Known, Root: answer.Root,
+		Columns: columns, Rows: answer.Rows, Next: answer.Next,
+	}, nil
+}
+
+func viewCommand(a *app) *cobra.Command {
+	params := make(url.Values)
+	var asOf, known, sort, limit, after string
+	cmd := &cobra.Command{
+		Use:   "view [PROJECTION/VIEW [COLUMN=VALUE…]]",
+		Short: "Show a view, as of any day and as known at any position",
+		Long: `Shows a view in the same rows as GET /v1/PROJECTION/VIEW. Without an argument it
+lists the views. COLUMN=VALUE keeps only the rows with that value.`,
+		Example: `  daybook view
+  daybook view credits/balances
+  daybook view sales/orders status=open --sort -outstanding
+  daybook view credits/balances --as-of 2026-03-31 --known 184220 -o json
+  daybook view sales/entries --limit 0 -o csv > entries.csv`,
+		ValidArgsFunction: completeViews,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return a.listViews()
+			}
+			n, v, err := viewNamed(args[0])
+			if err != nil {
+				return err
+			}
+			for _, arg := range args[1:] {
+				column, value, ok := strings.Cut(arg, "=")
+				if !ok {
+					return domain.Errorf(domain.Usage, "", "%q is not COLUMN=VALUE", arg).WithHint("Run: daybook view --help")
+				}
+				params.Add(column, value)
+			}
+			for name, value := range map[string]string{"as_of": asOf, "known": known, "sort": sort, "limit": limit, "after": after} {
+				if value != "" {
+					params.Add(name, value)
+				}
+			}
+			q, err := projections.ParseQuery(v, params)
+			if err != nil {
+				return err
+			}
+			return a.withProjector(cmd.Context(), func(projector *postgres.Projector) error {
+				if err := a.catchUp(cmd.Context(), projector, n.projection); err != nil {
+					return err
+				}
+				answer, err := ask(cmd.Context(), projector, n.projection, v, q)
+				if err != nil {
+					return err
+				}
+				return a.print(answer)
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&asOf, "as-of", "", "by when it happened: a date (to its end, UTC) or an RFC 3339 time")
+	flags.StringVar(&known, "known", "", "by which position, date or time we knew it")
+	flags.StringVar(&sort, "sort", "", "column to sort by; -column for descending")
+	flags.StringVar(&limit, "limit", "", "rows at most (default 1000); 0 for all")
+	flags.StringVar(&after, "after", "", "cursor that the page before gave as next")
+	return cmd
+}
+
+func completeViews(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, n := range allViews() {
+		for _, v := range n.views {
+			names = append(names, n.name+"/"+v.Name+"\t"+v.Title)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// catchUp folds what no server has folded yet, so that the answer is about
+// everything recorded. A projection that is stopped answers with what it has.
+func (a *app) catchUp(ctx context.Context, projector *postgres.Projector, p *projections.Projection) error {
+	if p == nil {
+		return nil
+	}
+	list, err := projector.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		switch {
+		case s.Name != p.Name || s.Lag() == 0:
+		case s.StoppedAt > 0:
+			a.warn("projection %s is stopped before record %d: %s", p.Name, s.StoppedAt, s.Reason)
+		case s.Version != p.Version:
+			a.warn("projection %s has tables of version %d and waits to be rebuilt as version %d", p.Name, s.Version, p.Version)
+		default:
+			_, err := projector.CatchUp(ctx, p, nil)
+			return err
+		}
+	}
+	return nil
+}
+
+// listViews prints the views there are.
+func (a *app) listViews() error {
+	answer := render.Answer{View: "views", Columns: []projections.Column{
+		{Name: "view", Type: projections.TypeText}, {Name: "title", Type: projections.TypeText}, {Name: "columns", Type: projections.TypeText},
+	}}
+	for _, n := range allViews() {
+		for _, v := range n.views {
+			var columns []string
+			for _, c := range v.Columns {
+				columns = append(columns, c.Name)
+			}
+			answer.Rows = append(answer.Rows, []projections.Cell{
+				{Text: n.name + "/" + v.Name}, {Text: v.Title}, {Text: strings.Join(columns, ", ")},
+			})
+		}
+	}
+	return a.print(answer)
+}
+
+// print writes an answer in the form asked for. What a table leaves out, the
+// moment and the position it is about, goes to stderr.
+func (a *app) print(answer render.Answer) error {
+	switch a.output {
+	case "json":
+		return render.JSON(a.stdout, answer)
+	case "ndjson":
+		return render.NDJSON(a.stdout, answer)
+	case "csv":
+		return render.CSV(a.stdout, answer)
+	}
+	if err := render.Table(a.stdout, answer, a.width()); err != nil {
+		return err
+	}
+	if answer.Known > 0 {
+		a.warn("%d rows · as of %s · known %d · root %.12s…", len(answer.Rows), answer.AsOf.Format("2006-01-02 15:04:05Z"), answer.Known, answer.Root)
+	}
+	if answer.Next != "" {
+		a.warn("there is more: --after %s, or --limit 0 for all", answer.Next)
+	}
+	return nil
+}
+
+// width returns the width of the terminal, 0 if stdout is none.
+func (a *app) width() int {
+	f, ok := a.stdout.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
