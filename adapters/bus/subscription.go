@@ -82,12 +82,13 @@ func (s *subscription) QueryContext(context.Context, string, ...any) (wsql.Rows,
 	return nil, domain.Errorf(domain.Internal, "subscribe", "a query outside a transaction")
 }
 
-// ended sizes the next page by how long this one took.
+// ended sizes the next page by what became of this one. A page that failed is
+// followed by smaller ones, so that what is before a failure gets through.
 func (s *subscription) ended(t *tx, committed bool) {
 	switch n := len(t.messages); {
-	case n > 0 && time.Since(t.begun) > slowPage:
+	case n > 0 && (!committed || time.Since(t.begun) > slowPage):
 		s.page = max(1, s.page/2)
-	case n == s.page && committed:
+	case n == s.page:
 		s.page = min(2*s.page, maxPage)
 	}
 }
@@ -268,10 +269,9 @@ func stopped(stop <-chan struct{}) bool {
 // stops, the message in hand has been acknowledged or had its time.
 func (s *subscription) forward(in <-chan *message.Message, out chan<- *message.Message) {
 	var first *message.Message // the one in hand as it was when it came first
-	for {
+	for !stopped(s.stop) {
 		select {
 		case <-s.stop:
-			return
 		case msg, ok := <-in:
 			switch {
 			case !ok:
