@@ -106,8 +106,8 @@ func LogViews() []projections.View {
 	return views
 }
 
-// AskLog answers a question to a view of the log.
-func (e *Projector) AskLog(ctx context.Context, v projections.View, q projections.Query) (Answer, error) {
+// AskLog answers a question to one of the [LogViews], as [Projector.Ask] does.
+func (e *Projector) AskLog(ctx context.Context, _ *projections.Projection, v projections.View, q projections.Query) (Answer, error) {
 	t, ok := v.Table.(logTable)
 	if !ok {
 		return Answer{}, domain.Errorf(domain.Internal, "ask", "%s is no view of the log", v.Name)

@@ -18,59 +18,40 @@ import (
 // logName is the name under which the views of the log itself are found.
 const logName = "log"
 
-// namedViews are the views under one name: a projection's, or the log's.
-type namedViews struct {
-	name       string
-	projection *projections.Projection // nil: the log
-	views      []projections.View
+// allViewed returns everything that has views: the projections and the log.
+func allViewed() []*projections.Projection {
+	return append(allProjections(), &projections.Projection{Name: logName, Views: postgres.LogViews()})
 }
 
-// allViews returns every view there is, in the order in which they are listed.
-func allViews() []namedViews {
-	var all []namedViews
-	for _, p := range allProjections() {
-		all = append(all, namedViews{p.Name, p, p.Views})
-	}
-	return append(all, namedViews{logName, nil, postgres.LogViews()})
-}
-
-// viewNamed returns the view that "credits/balances" names.
-func viewNamed(path string) (namedViews, projections.View, error) {
+// viewNamed returns the view that "credits/balances" names, and whose it is.
+func viewNamed(path string) (*projections.Projection, projections.View, error) {
 	name, view, _ := strings.Cut(path, "/")
 	var known []string
-	for _, n := range allViews() {
-		for _, v := range n.views {
-			if n.name == name && v.Name == view {
-				return n, v, nil
+	for _, p := range allViewed() {
+		for _, v := range p.Views {
+			if p.Name == name && v.Name == view {
+				return p, v, nil
 			}
-			known = append(known, n.name+"/"+v.Name)
+			known = append(known, p.Name+"/"+v.Name)
 		}
 	}
-	return namedViews{}, projections.View{}, domain.Errorf(domain.NotFound, "", "there is no view %q", path).
+	return nil, projections.View{}, domain.Errorf(domain.NotFound, "", "there is no view %q", path).
 		WithHint("The views are: " + strings.Join(known, ", ") + ".")
 }
 
-// ask answers a question to a view.
+// ask answers a question to a view of p.
 func ask(ctx context.Context, projector *postgres.Projector, p *projections.Projection, v projections.View, q projections.Query) (render.Answer, error) {
-	name := logName
-	var answer postgres.Answer
-	var err error
-	if p == nil {
-		answer, err = projector.AskLog(ctx, v, q)
-	} else {
-		name = p.Name
-		answer, err = projector.Ask(ctx, p, v, q)
+	put := projector.Ask
+	if p.Name == logName {
+		put = projector.AskLog
 	}
+	answer, err := put(ctx, p, v, q)
 	if err != nil {
 		return render.Answer{}, err
 	}
-	columns := make([]projections.Column, len(v.Columns))
-	for i, c := range v.Columns {
-		columns[i] = c.Column
-	}
 	return render.Answer{
-		View: name + "/" + v.Name, AsOf: answer.AsOf, Known: answer.Known, Root: answer.Root,
-		Columns: columns, Rows: answer.Rows, Next: answer.Next,
+		View: p.Name + "/" + v.Name, AsOf: answer.AsOf, Known: answer.Known, Root: answer.Root,
+		Columns: render.Columns(v), Rows: answer.Rows, Next: answer.Next,
 	}, nil
 }
 
@@ -92,7 +73,7 @@ lists the views. COLUMN=VALUE keeps only the rows with that value.`,
 			if len(args) == 0 {
 				return a.listViews()
 			}
-			n, v, err := viewNamed(args[0])
+			p, v, err := viewNamed(args[0])
 			if err != nil {
 				return err
 			}
@@ -113,10 +94,10 @@ lists the views. COLUMN=VALUE keeps only the rows with that value.`,
 				return err
 			}
 			return a.withProjector(cmd.Context(), func(projector *postgres.Projector) error {
-				if err := a.catchUp(cmd.Context(), projector, n.projection); err != nil {
+				if err := a.catchUp(cmd.Context(), projector, p); err != nil {
 					return err
 				}
-				answer, err := ask(cmd.Context(), projector, n.projection, v, q)
+				answer, err := ask(cmd.Context(), projector, p, v, q)
 				if err != nil {
 					return err
 				}
@@ -138,9 +119,9 @@ func completeViews(_ *cobra.Command, args []string, _ string) ([]string, cobra.S
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string
-	for _, n := range allViews() {
-		for _, v := range n.views {
-			names = append(names, n.name+"/"+v.Name+"\t"+v.Title)
+	for _, p := range allViewed() {
+		for _, v := range p.Views {
+			names = append(names, p.Name+"/"+v.Name+"\t"+v.Title)
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
@@ -149,7 +130,7 @@ func completeViews(_ *cobra.Command, args []string, _ string) ([]string, cobra.S
 // catchUp folds what no server has folded yet, so that the answer is about
 // everything recorded. A projection that is stopped answers with what it has.
 func (a *app) catchUp(ctx context.Context, projector *postgres.Projector, p *projections.Projection) error {
-	if p == nil {
+	if p.Name == logName {
 		return nil
 	}
 	list, err := projector.List(ctx)
@@ -176,14 +157,14 @@ func (a *app) listViews() error {
 	answer := render.Answer{View: "views", Columns: []projections.Column{
 		{Name: "view", Type: projections.TypeText}, {Name: "title", Type: projections.TypeText}, {Name: "columns", Type: projections.TypeText},
 	}}
-	for _, n := range allViews() {
-		for _, v := range n.views {
+	for _, p := range allViewed() {
+		for _, v := range p.Views {
 			var columns []string
 			for _, c := range v.Columns {
 				columns = append(columns, c.Name)
 			}
 			answer.Rows = append(answer.Rows, []projections.Cell{
-				{Text: n.name + "/" + v.Name}, {Text: v.Title}, {Text: strings.Join(columns, ", ")},
+				{Text: p.Name + "/" + v.Name}, {Text: v.Title}, {Text: strings.Join(columns, ", ")},
 			})
 		}
 	}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daybook-ledger/daybook/adapters/postgres"
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
+	"github.com/daybook-ledger/daybook/projections/render"
+)
+
+func doctorCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Check the configuration, the database and the projections",
+		Long: `Checks everything that serve depends on and says what to do about what is wrong.
+It exits with status 3 if something would keep serve from working. It starts the
+embedded database if none is configured.`,
+		Example: "  daybook doctor\n  daybook doctor --json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context()) },
+	}
+}
+
+// Verdicts of a check.
+const (
+	checkOK      = "ok"
+	checkAssumed = "assumed" // works, on an assumption that nobody confirmed
+	checkWarn    = "warn"
+	checkFail    = "fail"
+)
+
+// checks are the findings of doctor.
+type checks struct {
+	rows   [][]projections.Cell
+	failed int
+}
+
+func (c *checks) add(what, verdict, detail string) {
+	if verdict == checkFail {
+		c.failed++
+	}
+	c.rows = append(c.rows, []projections.Cell{{Text: what}, {Text: verdict}, {Text: detail}})
+}
+
+// addErr adds a check that is ok unless it failed.
+func (c *checks) addErr(what string, err error, detail string) {
+	if err == nil {
+		c.add(what, checkOK, detail)
+		return
+	}
+	detail = err.Error()
+	if hint := domain.HintOf(err); hint != "" {
+		detail += " → " + hint
+	}
+	c.add(what, checkFail, detail)
+}
+
+func (a *app) doctor(ctx context.Context) error {
+	var c checks
+	a.checkConfig(&c)
+	a.checkDatabase(ctx, &c)
+	err := a.print(render.Answer{View: "doctor", Rows: c.rows, Columns: []projections.Column{
+		{Name: "check", Type: projections.TypeText},
+		{Name: "verdict", Type: projections.TypeText},
+		{Name: "detail", Type: projections.TypeText},
+	}})
+	if err == nil && c.failed > 0 {
+		err = domain.Errorf(domain.Differs, "doctor", "%d checks failed", c.failed)
+	}
+	return err
+}
+
+func (a *app) checkConfig(c *checks) {
+	if a.config.file == "" {
+		c.add("configuration", checkWarn, "there is no "+defaultConfigFile+"; run: daybook init")
+	} else {
+		c.add("configuration", checkOK, a.config.file)
+	}
+	for _, s := range a.config.Sources {
+		_, err := newSource(s)
+		c.addErr("source "+s.Name, err, s.Provider)
+		for _, assumed := range s.assumed() {
+			c.add("source "+s.Name, checkAssumed, assumed+": compare with a real delivery, then set confirmed = true in its [source.membership]")
+		}
+	}
+}
+
+func (a *app) checkDatabase(ctx context.Context, c *checks) {
+	d, err := a.openDatabase(ctx)
+	if err != nil {
+		c.addErr("database", err, "")
+		return
+	}
+	where := "DATABASE_URL"
+	if d.embedded != nil {
+		where = "embedded, in " + d.embedded.DataDir()
+	}
+	c.add("database", checkOK, "PostgreSQL "+d.version+", "+where)
+	err = a.checkTables(ctx, c, d)
+	if err = errors.Join(err, d.Close()); err != nil {
+		c.addErr("database", err, "")
+	}
+}
+
+func (a *app) checkTables(ctx context.Context, c *checks, d *database) (err error) {
+	db, err := d.open(ctx, postgres.RoleProjector, 4)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	durability, err := postgres.CheckDurability(ctx, db)
+	c.addErr("durability", err, fmt.Sprintf("fsync=%s full_page_writes=%s synchronous_commit=%s", durability.Fsync, durability.FullPageWrites, durability.SynchronousCommit))
+	if err := checkGuards(ctx, c, db); err != nil {
+		return err
+	}
+	list, err := postgres.NewProjector(db, allProjections()).List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		what := "projection " + s.Name
+		switch {
+		case s.Version == 0:
+			c.add(what, checkOK, "will be made by serve")
+		case s.StoppedAt > 0:
+			c.add(what, checkFail, fmt.Sprintf("stopped before record %d: %s → daybook projection rebuild %s", s.StoppedAt, s.Reason, s.Name))
+		case s.Version != s.Code:
+			c.add(what, checkWarn, fmt.Sprintf("version %d; serve rebuilds it as version %d", s.Version, s.Code))
+		default:
+			c.add(what, checkOK, fmt.Sprintf("at %d of %d", s.Position, s.Head))
+		}
+	}
+	return nil
+}
+
+// checkGuards looks at what keeps the log from being changed.
+func checkGuards(ctx context.Context, c *checks, db *sql.DB) error {
+	var triggers, roles int
+	err := db.QueryRowContext(ctx, `SELECT
+		(SELECT count(*) FROM pg_trigger WHERE tgname = 'append_only' AND tgenabled = 'A'),
+		(SELECT count(*) FROM pg_roles WHERE rolname IN ('daybook_writer', 'daybook_projector'))`).Scan(&triggers, &roles)
+	if err != nil {
+		return err
+	}
+	if triggers == 4 {
+		c.add("append-only triggers", checkOK, "on log, delivery, delivery_scope and head")
+	} else {
+		c.add("append-only triggers", checkFail, fmt.Sprintf("%d of 4 are enabled: somebody could change the log", triggers))
+	}
+	if roles == 2 {
+		c.add("roles", checkOK, "daybook_writer, daybook_projector")
+	} else {
+		c.add("roles", checkWarn, "the database user may not make roles; the triggers alone keep the log from being changed")
+	}
+	return nil
+}

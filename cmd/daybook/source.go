@@ -1,0 +1,59 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daybook-ledger/daybook/projections"
+	"github.com/daybook-ledger/daybook/projections/render"
+)
+
+func sourceCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "source",
+		Short:   "Show the configured sources",
+		Example: "  daybook source list",
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:     "list",
+		Short:   "List the sources, where their deliveries go, and what is assumed about them",
+		Example: "  daybook source list\n  daybook source list --json",
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return a.sourceList() },
+	})
+	return cmd
+}
+
+func (a *app) sourceList() error {
+	answer := render.Answer{View: "sources", Columns: []projections.Column{
+		{Name: "name", Type: projections.TypeText},
+		{Name: "provider", Type: projections.TypeText},
+		{Name: "path", Type: projections.TypeText},
+		{Name: "status", Type: projections.TypeText},
+		{Name: "assumed", Type: projections.TypeText},
+	}}
+	for _, s := range a.config.Sources {
+		path := "/webhooks/" + s.Name
+		if s.Provider == "credly" {
+			path += "/SECRET"
+		}
+		status := "ok"
+		if _, err := newSource(s); err != nil {
+			status = err.Error()
+		}
+		answer.Rows = append(answer.Rows, []projections.Cell{
+			{Text: s.Name}, {Text: s.Provider}, {Text: path}, {Text: status}, {Text: strings.Join(s.assumed(), "; ")},
+		})
+	}
+	return a.print(answer)
+}
+
+// assumed returns what daybook takes for granted about a source because its
+// provider does not document it.
+func (s sourceConfig) assumed() []string {
+	if s.Provider == "tahdah" && !s.membership().Confirmed && len(s.membership().Verbs) > 0 {
+		return []string{"verb and body of trust-group member changes"}
+	}
+	return nil
+}
