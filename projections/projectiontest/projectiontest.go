@@ -203,13 +203,12 @@ func copyRows(t rapid.TB, table projections.Table, from, to *projections.Memory)
 		}
 		rows = append(rows, cells)
 	}
-	journal := isJournal(table)
-	if !journal {
+	if !table.IsJournal() {
 		slices.Reverse(rows)
 	}
 	for _, cells := range rows {
 		row, _ := table.Parse(cells)
-		if journal {
+		if table.IsJournal() {
 			to.Append(table, row)
 		} else {
 			to.Put(table, keyOf(table, cells), row)

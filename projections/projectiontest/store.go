@@ -3,7 +3,6 @@ package projectiontest
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"pgregory.net/rapid"
 
@@ -104,11 +103,5 @@ func keyOf(t projections.Table, cells []projections.Cell) string {
 	for i := range key {
 		key[i] = cells[i].Text
 	}
-	return strings.Join(key, "\x00")
-}
-
-// isJournal reports whether rows are only ever added to t: a journal's key
-// starts with the position.
-func isJournal(t projections.Table) bool {
-	return t.Columns()[0].Name == "position"
+	return projections.JoinKey(key)
 }
