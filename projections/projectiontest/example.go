@@ -32,7 +32,8 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 //     later has OCCURRED_AT/RECORDED_AT. Positions count from 1. Empty lines
 //     and lines that start with # are skipped.
 //   - as_of, if the views are asked about the past: a date or a time. Then only
-//     what had happened by then is folded.
+//     what had happened by then is folded. Without it, computed columns see
+//     the zero moment.
 //   - one per view: its rows as CSV under the names of its columns. Null is
 //     empty.
 //
