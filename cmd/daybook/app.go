@@ -63,8 +63,11 @@ func orEnv(value, name string) string {
 }
 
 // logger returns a logger to stderr.
-func (a *app) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(a.stderr, nil))
+func (a *app) logger() *slog.Logger { return a.loggerFrom(slog.LevelInfo) }
+
+// loggerFrom returns a logger to stderr of what is at least as grave as level.
+func (a *app) loggerFrom(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
 }
 
 // A database is an open, migrated database.

@@ -51,8 +51,18 @@ const demoPrefix = "demo-"
 
 func demoSource(provider string) string { return demoPrefix + provider }
 
-// demoViews are what the demo shows at the end.
-var demoViews = []string{"credits/balances", "sales/orders", "sales/balances", "trustgroups/members", "certifications/status"}
+// demoViews are what the demo shows at the end, and how many columns of each:
+// the rest is for who asks.
+var demoViews = []struct {
+	path    string
+	columns int
+}{
+	{"credits/balances", 8},
+	{"sales/orders", 9},
+	{"sales/balances", 5},
+	{"trustgroups/members", 8},
+	{"certifications/status", 9},
+}
 
 func demoCommand(a *app) *cobra.Command {
 	var o serveOptions
@@ -201,8 +211,8 @@ func (a *app) summarize(ctx context.Context, s *server, statuses map[domain.Stat
 		}
 	}
 	fmt.Fprintf(a.stderr, "\n%d deliveries: %s\n", total, strings.Join(parts, ", "))
-	for _, path := range demoViews {
-		p, v, err := viewNamed(path)
+	for _, show := range demoViews {
+		p, v, err := viewNamed(show.path)
 		if err != nil {
 			return err
 		}
@@ -214,7 +224,11 @@ func (a *app) summarize(ctx context.Context, s *server, statuses map[domain.Stat
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stderr, "\n%s — %s\n", v.Title, path)
+		answer.Columns = answer.Columns[:show.columns]
+		for i, row := range answer.Rows {
+			answer.Rows[i] = row[:show.columns]
+		}
+		fmt.Fprintf(a.stderr, "\n%s — %s\n", v.Title, show.path)
 		if err := a.print(answer); err != nil {
 			return err
 		}

@@ -27,7 +27,8 @@ type follower struct {
 	pool       *sql.DB
 	wake       *bus.Wake
 	logger     *slog.Logger
-	outdated   bool // the live tables are of another version
+	busLogger  *slog.Logger // for Watermill, which tells more than anybody wants to know
+	outdated   bool         // the live tables are of another version
 }
 
 // run follows the log until ctx is done. A record that the projection cannot
@@ -73,7 +74,7 @@ func (f follower) follow(ctx context.Context) error {
 		Follower: postgres.Follower(f.projection),
 		Batch:    liveBatch,
 		Wake:     f.wake,
-		Logger:   f.logger,
+		Logger:   f.busLogger,
 	})
 	if err != nil {
 		return err

@@ -133,7 +133,7 @@ func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source
 		return errors.Join(err, listener.Close())
 	}
 	for _, p := range allProjections() {
-		f := follower{projection: p, projector: s.projector, pool: pools.follower, wake: wake, logger: s.logger}
+		f := follower{projection: p, projector: s.projector, pool: pools.follower, wake: wake, logger: s.logger, busLogger: a.loggerFrom(slog.LevelWarn)}
 		for _, old := range outdated {
 			f.outdated = f.outdated || old.Name == p.Name
 		}
