@@ -184,7 +184,7 @@ func effects(t *testing.T, trouble func(tx *sql.Tx, msg *message.Message, attemp
 		t.Fatal(err)
 	}
 	enough := make(chan struct{}, 1)
-	attempts := 0
+	var attempts atomic.Int64 // one that is late may overlap the next
 	router.AddMiddleware(outer...)
 	router.AddMiddleware(middleware.Recoverer, bus.Savepoint)
 	sub := db.subscriber(t, func(c *bus.SubscriberConfig) { c.AckDeadline = 500 * time.Millisecond })
@@ -198,10 +198,11 @@ func effects(t *testing.T, trouble func(tx *sql.Tx, msg *message.Message, attemp
 			return err
 		}
 		if position == "3" {
-			if attempts++; attempts == 5 {
+			n := attempts.Add(1)
+			if n == 5 {
 				enough <- struct{}{}
 			}
-			return trouble(tx, msg, attempts)
+			return trouble(tx, msg, int(n))
 		}
 		if position == "5" {
 			select {
@@ -380,6 +381,13 @@ func TestStandby(t *testing.T) {
 	case msg := <-second:
 		t.Errorf("record %s went to the standby", msg.Metadata.Get("position"))
 	case <-time.After(moment):
+	}
+	// It does not wait for the cursor's lock, which would hold a connection.
+	var waiting int
+	err := db.pool.QueryRow(`SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+		WHERE NOT l.granted AND a.datname = current_database()`).Scan(&waiting)
+	if err != nil || waiting != 0 {
+		t.Errorf("%d wait for a lock, %v", waiting, err)
 	}
 	within(t, "Close", func() { active.Close() })
 	if got := positions(t, second, 3); fmt.Sprint(got) != "[2 3 4]" {

@@ -26,10 +26,9 @@ type tx struct {
 	last     int64                       // position up to which it was read
 
 	mu      sync.Mutex
-	closed  bool  // nothing may be handled any more
-	running bool  // a handler is inside a savepoint
+	closed  bool  // it is about to end: nothing may be handled or undone any more
 	saved   int64 // position of the message that the savepoint is before; 0: there is no savepoint
-	written int64 // position of the message whose effects follow the savepoint; 0: there are none
+	written int64 // position of the message whose effects may follow the savepoint; 0: there are none
 	acked   int64 // new position of the cursor; 0: it stays
 	started bool  // the cursor was created
 }
@@ -42,19 +41,17 @@ type sent struct {
 
 // ExecContext runs a statement and takes note of those that concern the cursor.
 func (t *tx) ExecContext(ctx context.Context, query string, args ...any) (wsql.Result, error) {
-	result, err := t.Tx.ExecContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch query {
-	case ackSQL:
-		t.acked, _ = args[1].(int64)
 	case startSQL:
 		t.started = true
+	case ackSQL:
+		// A savepoint undone from here on would take the new cursor with it.
+		t.closed = true
+		t.acked, _ = args[1].(int64)
 	}
-	return result, nil
+	return t.Tx.ExecContext(ctx, query, args...)
 }
 
 // QueryContext runs a query.
@@ -71,7 +68,7 @@ func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (wsql.
 func (t *tx) Commit() error {
 	t.mu.Lock()
 	t.closed = true
-	torn := t.running || t.written > t.acked
+	torn := t.written > t.acked
 	idle := t.acked == 0 && !t.started
 	t.mu.Unlock()
 	switch {
@@ -96,13 +93,16 @@ func (t *tx) Rollback() error {
 	return err
 }
 
+// errOver is what a handler gets that is too late.
+var errOver = domain.Errorf(domain.Unavailable, "handle message", "its transaction is over; the message comes again")
+
 // enter sets a savepoint before the message at a position is handled. If the
 // message was handled before and refused afterwards, its effects are undone.
 func (t *tx) enter(ctx context.Context, position int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || t.running {
-		return domain.Errorf(domain.Unavailable, "handle message", "its transaction is over; it comes again")
+	if t.closed {
+		return errOver
 	}
 	// The savepoint before a message is kept until the next message, so that
 	// one round trip is enough.
@@ -116,24 +116,22 @@ func (t *tx) enter(ctx context.Context, position int64) error {
 	if _, err := t.Tx.ExecContext(ctx, statement); err != nil {
 		return err
 	}
-	t.running, t.saved, t.written = true, position, position
+	t.saved, t.written = position, position
 	return nil
 }
 
-// leave says that the message was handled. If that failed, it undoes what the
-// handler did.
-func (t *tx) leave(ctx context.Context, failed bool) error {
-	var err error
-	if failed {
-		_, err = t.Tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT message")
-	}
+// undo undoes what the handler did since the savepoint.
+func (t *tx) undo(ctx context.Context) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.running = false
-	if failed && err == nil {
-		t.written = 0
+	if t.closed {
+		return errOver // and rolled back, because of what is written
 	}
-	return err
+	if _, err := t.Tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT message"); err != nil {
+		return err
+	}
+	t.written = 0
+	return nil
 }
 
 // rows are rows that say when they were cut short. Watermill does not ask for
@@ -180,7 +178,9 @@ func Savepoint(h message.HandlerFunc) message.HandlerFunc {
 		failed := true // if it panics
 		defer func() {
 			msg.SetContext(before)
-			err = errors.Join(err, t.leave(ctx, failed))
+			if failed {
+				err = errors.Join(err, t.undo(ctx))
+			}
 		}()
 		msg.SetContext(context.WithValue(before, savepointKey{}, t.Tx))
 		out, err = h(msg)
