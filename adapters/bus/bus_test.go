@@ -175,7 +175,10 @@ func effects(t *testing.T, trouble func(tx *sql.Tx, msg *message.Message, attemp
 	t.Helper()
 	db := newDatabase(t)
 	db.pool = postgrestest.Open(t, db.url, postgres.RoleOwner)
-	if _, err := db.pool.Exec(`CREATE TABLE effects (position text)`); err != nil {
+	// The cursor is slow, so that a handler which is late meets it on its way.
+	if _, err := db.pool.Exec(`CREATE TABLE effects (position text);
+		CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.02); RETURN new; END';
+		CREATE TRIGGER slow BEFORE UPDATE ON cursor FOR EACH ROW EXECUTE FUNCTION slow()`); err != nil {
 		t.Fatal(err)
 	}
 	db.append(t, "acme", 5)
