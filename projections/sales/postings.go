@@ -83,6 +83,16 @@ func postRefund(amount decimal.Decimal, currency, memo string) []posting {
 	}
 }
 
+// postOverpayment returns the postings that turn an amount of refunds into the
+// return of an overpayment or, if negative, back.
+func postOverpayment(amount decimal.Decimal, currency string) []posting {
+	memo := "overpayment given back"
+	return []posting{
+		{receivable, currency, amount, memo},
+		{refunds, currency, amount.Neg(), memo},
+	}
+}
+
 // postEntry returns the postings of an entry of the provider's ledger.
 func postEntry(e domain.SalesEntryPosted, currency string) []posting {
 	memo := "entry"

@@ -48,10 +48,11 @@
 //
 // # What an order's numbers mean
 //
-// Outstanding is the total less the money we hold for it: total − paid +
-// refunded. It is the sum of the order's receivable and refunds entries. A
-// refund does not say whether the sale is undone, so a refunded order is
-// outstanding again, and its status says why.
+// Outstanding is what the buyer has yet to pay, which is the sum of the order's
+// receivable entries. A refund first gives back what was paid beyond the total,
+// which the buyer was owed; the rest of it takes the sale back and is not owed
+// again. So outstanding is total − paid, plus the refunds of overpayment, in
+// whatever order the records come.
 package sales
 
 import (
@@ -279,6 +280,12 @@ func (o *order) flag(words ...string) {
 
 // post books postings of the order and what they add to its amounts.
 func (o *order) post(more amountRow, postings []posting) error {
+	before, _ := amounts.Get(o.tx, o.row.source, o.row.order, more.currency)
+	after := amountRow{
+		o.row.source, o.row.order, more.currency,
+		before.total.Add(more.total), before.paid.Add(more.paid), before.refunded.Add(more.refunded),
+	}
+	postings = append(postings, postOverpayment(after.returned().Sub(before.returned()), more.currency)...)
 	if err := balanced(postings); err != nil {
 		return err
 	}
@@ -293,11 +300,7 @@ func (o *order) post(more amountRow, postings []posting) error {
 		}
 		balances.Put(o.tx, b.with(p.amount))
 	}
-	a, _ := amounts.Get(o.tx, o.row.source, o.row.order, more.currency)
-	amounts.Put(o.tx, amountRow{
-		o.row.source, o.row.order, more.currency,
-		a.total.Add(more.total), a.paid.Add(more.paid), a.refunded.Add(more.refunded),
-	})
+	amounts.Put(o.tx, after)
 	return nil
 }
 
@@ -305,7 +308,7 @@ func (o *order) post(more amountRow, postings []posting) error {
 func (o *order) close() error {
 	a, _ := amounts.Get(o.tx, o.row.source, o.row.order, o.row.currency)
 	o.row.total, o.row.paid, o.row.refunded = a.total, a.paid, a.refunded
-	o.row.outstanding = a.total.Sub(a.paid).Add(a.refunded)
+	o.row.outstanding = a.total.Sub(a.paid).Add(a.returned())
 	if o.row.paid.IsPositive() {
 		o.row.flags = projections.RemoveFlag(o.row.flags, paymentFailed)
 	}

@@ -63,21 +63,22 @@ const (
 // state returns the status that the row's numbers make.
 func (r orderRow) state() string {
 	total, due := sign(r.total, r.currency), sign(r.outstanding, r.currency)
+	kept := r.paid.Sub(r.refunded)
 	switch {
 	case !r.sold:
 		return statusUnapplied
 	case total < 0 || total == 0 && r.credited:
 		return statusCreditNote
-	case r.refunded.IsPositive() && sign(r.paid.Sub(r.refunded), r.currency) <= 0:
+	case r.refunded.IsPositive() && sign(kept, r.currency) <= 0:
 		return statusRefunded
-	case due < 0:
+	case sign(kept.Sub(r.total), r.currency) > 0:
 		return statusOverpaid
 	case total == 0:
 		return statusFree
-	case due == 0:
-		return statusPaid
-	case r.refunded.IsPositive():
+	case sign(r.total.Sub(kept).Sub(r.outstanding), r.currency) > 0: // more was given back than overpaid
 		return statusPartRefunded
+	case due <= 0:
+		return statusPaid
 	case sign(r.allocated.Sub(r.total), r.currency) >= 0:
 		return statusAllocated
 	case r.paid.IsPositive():
@@ -94,6 +95,12 @@ type amountRow struct {
 	total    decimal.Decimal
 	paid     decimal.Decimal
 	refunded decimal.Decimal
+}
+
+// returned is the part of the refunds that gave back what was paid beyond the
+// total.
+func (r amountRow) returned() decimal.Decimal {
+	return decimal.Max(decimal.Zero, decimal.Min(r.refunded, r.paid.Sub(r.total)))
 }
 
 // amounts has one row per order and currency.
