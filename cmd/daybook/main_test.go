@@ -38,6 +38,8 @@ type process struct {
 	cmd *exec.Cmd
 	url string
 
+	said chan struct{} // has something when there is more on stderr
+
 	mu     sync.Mutex
 	stderr bytes.Buffer
 }
@@ -47,7 +49,10 @@ var listening = regexp.MustCompile(`listening on (http://\S+)`)
 // start runs daybook over the database at url until it listens.
 func start(t *testing.T, databaseURL string, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(os.Args[0], append(args, "--listen", "127.0.0.1:0", "--unsafe-durability")...)}
+	p := &process{
+		cmd:  exec.Command(os.Args[0], append(args, "--listen", "127.0.0.1:0", "--unsafe-durability")...),
+		said: make(chan struct{}, 1),
+	}
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Env = append(os.Environ(), append(env, asMain+"=1", "DATABASE_URL="+databaseURL)...)
 	p.cmd.Stdout = io.Discard
@@ -65,6 +70,10 @@ func start(t *testing.T, databaseURL string, env []string, args ...string) *proc
 			p.mu.Lock()
 			fmt.Fprintln(&p.stderr, lines.Text())
 			p.mu.Unlock()
+			select {
+			case p.said <- struct{}{}:
+			default:
+			}
 			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
 				ready <- m[1]
 			}
@@ -87,6 +96,29 @@ func (p *process) log() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stderr.String()
+}
+
+// await returns once the process has said something on stderr.
+func (p *process) await(t *testing.T, text string) {
+	t.Helper()
+	for !strings.Contains(p.log(), text) {
+		select {
+		case <-t.Context().Done():
+			t.Fatalf("it never says %q:\n%s", text, p.log())
+		case <-p.said:
+		}
+	}
+}
+
+// stop ends the process as an operator would.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Error(err)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("stopped: %v\n%s", err, p.log())
+	}
 }
 
 // kill ends the process as a power cut would.
