@@ -44,7 +44,7 @@ projections up to date and answers questions at /v1/. Several may run on one
 database. It stops on SIGINT or SIGTERM once what it has in hand is done.`,
 		Example: `  daybook serve
   daybook serve --listen 127.0.0.1:0
-  DATABASE_URL=postgres://daybook@db/daybook daybook serve --config /etc/daybook.toml`,
+  DATABASE_URL=postgres://ledger@db/ledger daybook serve --config /etc/daybook.toml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			sources := make([]intake.Source, len(a.config.Sources))
