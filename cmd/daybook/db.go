@@ -36,8 +36,8 @@ DATABASE_URL is set.
 It starts by itself with the first command that needs it and stops with the last
 one. Its data survives; nothing here ever deletes it.`,
 		Example: "  daybook db status\n  daybook db psql\n  daybook db start",
-		Args: cobra.NoArgs, // and not a misspelt subcommand
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:    cobra.NoArgs, // and not a misspelt subcommand
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	db.AddCommand(dbStart(a), dbStop(a), dbStatus(a), dbURL(a), dbPsql(a), dbLog(a))
 	return db
