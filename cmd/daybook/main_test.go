@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -27,7 +28,10 @@ import (
 const asMain = "DAYBOOK_TEST_AS_MAIN"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asMain) != "" {
+	switch {
+	case filepath.Base(os.Args[0]) == "psql":
+		os.Exit(psql(os.Args[1:]))
+	case os.Getenv(asMain) != "":
 		main()
 	}
 	testscript.Main(m, map[string]func(){"daybook": main})

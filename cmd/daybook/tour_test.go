@@ -1,12 +1,16 @@
 package main
 
 import (
+	"database/sql"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	_ "github.com/lib/pq" // the driver that psql stands on
 
 	"github.com/daybook-ledger/daybook/adapters/embeddedpg"
 )
@@ -52,8 +56,14 @@ func TestTour(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(self, filepath.Join(dir, "bin", "daybook")); err != nil {
-		t.Fatal(err)
+	programs := []string{"daybook"}
+	if _, err := exec.LookPath("psql"); err != nil {
+		programs = append(programs, "psql") // some packages of PostgreSQL come without it
+	}
+	for _, program := range programs {
+		if err := os.Symlink(self, filepath.Join(dir, "bin", program)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	commands := 0
 	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(tour, -1) {
@@ -62,7 +72,8 @@ func TestTour(t *testing.T) {
 			commands++
 			cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(command, "http://127.0.0.1:8080", p.url))
 			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), asMain+"=1", "DATABASE_URL=", "DAYBOOK_STATE_DIR="+state)
+			cmd.Env = append(os.Environ(), asMain+"=1", "DATABASE_URL=", "DAYBOOK_STATE_DIR="+state,
+				"PATH="+os.Getenv("PATH")+":"+filepath.Join(dir, "bin"))
 			var talk strings.Builder
 			cmd.Stderr = &talk
 			out, err := cmd.Output()
@@ -76,6 +87,20 @@ func TestTour(t *testing.T) {
 	if commands < 10 {
 		t.Errorf("the tour has %d commands only", commands)
 	}
+}
+
+// psql runs the statement of a command line "psql URL -c STATEMENT" where the
+// real one is not installed, and returns the exit status.
+func psql(args []string) int {
+	db, err := sql.Open("postgres", args[0])
+	if err == nil {
+		_, err = db.Exec(args[len(args)-1])
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // checkShown checks that every line of want is a line of got, in order.
