@@ -35,6 +35,8 @@ type sourceConfig struct {
 	DefaultCurrency string            `toml:"default_currency"`
 	BookTests       bool              `toml:"book_tests"`
 	Organizations   []string          `toml:"organizations"`
+	APIToken        string            `toml:"api_token"` // not used yet: badges are not fetched
+	APIURL          string            `toml:"api_url"`   // not used yet
 	Membership      *membershipConfig `toml:"membership"`
 }
 
