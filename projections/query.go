@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
 
@@ -119,7 +122,7 @@ func parseMoment(s string) (time.Time, error) {
 		return day.AddDate(0, 0, 1).Add(-time.Microsecond), nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
-	return t.UTC(), err
+	return t.UTC().Truncate(time.Microsecond), err
 }
 
 // normal returns the cell in which a value of the type is stored.
@@ -144,8 +147,14 @@ func normal(typ Type, value string) (Cell, error) {
 		b, err := strconv.ParseBool(value)
 		return Cell{Text: strconv.FormatBool(b)}, err
 	}
+	if !utf8.ValidString(value) || strings.Contains(value, "\x00") {
+		return Cell{}, errNoText
+	}
 	return Cell{Text: value}, nil
 }
+
+// errNoText says that no cell can hold the text.
+var errNoText = errors.New("is not a text")
 
 func (v View) column(name string) int {
 	return slices.IndexFunc(v.Columns, func(c ViewColumn) bool { return c.Name == name })
@@ -170,15 +179,34 @@ func (q Query) sortColumn(v View) int {
 }
 
 func (q Query) checkAfter(v View) error {
-	want := v.Table.KeyColumns()
-	if q.Sort != "" {
-		want++
+	columns := v.Table.Columns()[:v.Table.KeyColumns()]
+	if i := q.sortColumn(v); i >= 0 {
+		columns = append([]Column{v.Table.Columns()[i]}, columns...)
 	}
-	if len(q.After) != want {
+	if len(q.After) != len(columns) {
 		return invalid("after", "is a cursor of another question").WithHint("Keep sort as it was on the page before.")
+	}
+	for i, c := range q.After {
+		if !holds(columns[i], c) {
+			return invalid("after", "is not a cursor").WithHint("Use the next of the page before, as it is.")
+		}
 	}
 	return nil
 }
+
+// holds reports whether a column can have the cell.
+func holds(column Column, c Cell) bool {
+	if c.Null {
+		return column.Optional && c.Text == ""
+	}
+	if column.Type == TypeDecimal { // a sum may have more digits than an amount
+		return plainDecimal.MatchString(c.Text)
+	}
+	n, err := normal(column.Type, c.Text)
+	return err == nil && n == c
+}
+
+var plainDecimal = regexp.MustCompile(`^-?[0-9]{1,1000}(\.[0-9]{1,1000})?$`)
 
 // Selection returns the part of q that a source answers; see [View.Ask].
 func (v View) Selection(q Query, upTo int64) Selection {
