@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"iter"
+	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
@@ -25,6 +26,18 @@ func (t logTable) KeyColumns() int                             { return 1 }
 func (t logTable) Indexes() [][]string                         { return nil }
 func (t logTable) Cells(row any) []projections.Cell            { return row.([]projections.Cell) }
 func (t logTable) Parse(cells []projections.Cell) (any, error) { return cells, nil }
+
+// relation returns t as it can be selected from. Text orders byte by byte, as in
+// the tables of projections, so that pages are the same on every server.
+func (t logTable) relation() string {
+	names := columnNames(t.columns)
+	for i, c := range t.columns {
+		if c.Type == projections.TypeText {
+			names[i] += ` COLLATE "C" AS ` + names[i]
+		}
+	}
+	return `(SELECT ` + strings.Join(names, ", ") + ` FROM (` + t.from + `) l) t`
+}
 
 func column(name string, typ projections.Type) projections.Column {
 	return projections.Column{Name: name, Type: typ}
@@ -69,8 +82,8 @@ func LogViews() []projections.View {
 			optional("key", projections.TypeText),
 			column("bytes", projections.TypeInteger),
 			column("sha256", projections.TypeText),
-		}, `SELECT position, id, source, topic, status, received_at, records::bigint, test, flags, verified, key, length(body)::bigint AS bytes, encode(body_sha256, 'hex') AS sha256
-			FROM delivery WHERE position <= $1 AND received_at <= $2`}},
+		}, `SELECT position, d.id, d.source, topic, status, received_at, records::bigint, d.test, flags, verified, key, length(body)::bigint AS bytes, encode(body_sha256, 'hex') AS sha256
+			FROM delivery d JOIN log USING (position) WHERE position <= $1 AND least(received_at, recorded_at) <= $2`}},
 		{"Deliveries in quarantine", logTable{"quarantine", []projections.Column{
 			column("position", projections.TypeInteger),
 			column("delivery", projections.TypeText),
@@ -133,7 +146,7 @@ func (e *Projector) AskLog(ctx context.Context, _ *projections.Projection, v pro
 		}
 	}
 	args := []any{known, q.AsOf}
-	inner, _ := selectRows("("+t.from+") t", t, v.Selection(q, 0), &args)
+	inner, _ := selectRows(t.relation(), t, v.Selection(q, 0), &args)
 	rows, err := e.db.QueryContext(ctx, `SELECT `+inner, args...)
 	if err != nil {
 		return Answer{}, unreachable(err)
