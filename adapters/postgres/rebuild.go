@@ -9,8 +9,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
@@ -149,6 +151,13 @@ func loadMemory(ctx context.Context, conn *sql.Conn, p *projections.Projection, 
 // enough that the live tables stand still for a moment only.
 const swapLag = 1000
 
+// How long a swap keeps readers waiting while somebody reads the old tables,
+// and how long it lets them through before it tries again.
+const (
+	swapPatience = 50 * time.Millisecond
+	swapPause    = 500 * time.Millisecond
+)
+
 // swap catches the new tables up and puts them in the place of the live ones.
 func swap(ctx context.Context, conn *sql.Conn, p *projections.Projection, next string, position int64) error {
 	for {
@@ -165,6 +174,22 @@ func swap(ctx context.Context, conn *sql.Conn, p *projections.Projection, next s
 		}
 		position = upTo
 	}
+	for {
+		err := takePlace(ctx, conn, p, next, position)
+		if pq.As(err, pqerror.LockNotAvailable) == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(swapPause):
+		}
+	}
+}
+
+// takePlace renames the new tables, which are at a position, to the live ones,
+// unless somebody reads those for longer than swapPatience.
+func takePlace(ctx context.Context, conn *sql.Conn, p *projections.Projection, next string, position int64) error {
 	return inTx(ctx, conn, nil, func(tx *sql.Tx) error {
 		// The cursor is the lock: whoever folds live waits for the swap.
 		var live int64
@@ -177,7 +202,17 @@ func swap(ctx context.Context, conn *sql.Conn, p *projections.Projection, next s
 			}
 			position = live
 		}
+		// A statement finds its tables first and takes its snapshot then. Without
+		// a lock on the old tables, one that began before the swap could see them
+		// with the new cursor.
+		var old string // they may be others than this version's
+		err := tx.QueryRowContext(ctx, `SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables WHERE schemaname = $1`, p.Name).Scan(&old)
+		if err != nil {
+			return err
+		}
 		for _, s := range []string{
+			fmt.Sprintf(`SET LOCAL lock_timeout = %d`, swapPatience.Milliseconds()),
+			`LOCK TABLE ` + old + ` IN ACCESS EXCLUSIVE MODE`,
 			`ALTER SCHEMA ` + pq.QuoteIdentifier(p.Name) + ` RENAME TO ` + pq.QuoteIdentifier(p.Name+"_old"),
 			`ALTER SCHEMA ` + pq.QuoteIdentifier(next) + ` RENAME TO ` + pq.QuoteIdentifier(p.Name),
 		} {
@@ -188,7 +223,7 @@ func swap(ctx context.Context, conn *sql.Conn, p *projections.Projection, next s
 		if err := moveCursor(ctx, tx, p, position); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE projection SET version = $2, stopped_at = NULL, reason = NULL, built_at = now() WHERE name = $1`, p.Name, p.Version)
+		_, err = tx.ExecContext(ctx, `UPDATE projection SET version = $2, stopped_at = NULL, reason = NULL, built_at = now() WHERE name = $1`, p.Name, p.Version)
 		return err
 	})
 }
