@@ -153,7 +153,7 @@ func (e *Projector) CatchUp(ctx context.Context, p *projections.Projection, prog
 		})
 		var fold *projections.FoldError
 		if errors.As(err, &fold) {
-			return position, e.stop(ctx, p, fold)
+			return fold.Position - 1, e.stop(ctx, p, fold)
 		}
 		if err != nil {
 			return position, err
@@ -267,6 +267,7 @@ func decoded(ctx context.Context, q querier, after, upTo int64) iter.Seq2[[]*dom
 			page []*domain.Record
 			err  error
 		}
+		caller := ctx
 		ctx, cancel := context.WithCancel(ctx)
 		pages := make(chan read, 1)
 		var wg sync.WaitGroup
@@ -292,6 +293,9 @@ func decoded(ctx context.Context, q querier, after, upTo int64) iter.Seq2[[]*dom
 			if !yield(r.page, r.err) || r.err != nil {
 				return
 			}
+		}
+		if err := caller.Err(); err != nil { // pages may be missing
+			yield(nil, err)
 		}
 	}
 }
