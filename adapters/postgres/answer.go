@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
 )
@@ -50,7 +53,7 @@ func (e *Projector) Ask(ctx context.Context, p *projections.Projection, v projec
 		known = live.position
 	}
 	past := known != live.position && (known > live.position || !v.Table.IsJournal())
-	if !past && !q.AsOf.Before(live.recordedAt) {
+	if rows.rows != nil && !past && !q.AsOf.Before(live.recordedAt) {
 		page, err := v.Ask(ctx, rows, q, upTo)
 		if err = errors.Join(err, rows.Close()); err != nil {
 			return Answer{}, unreachable(err)
@@ -164,7 +167,7 @@ func positionBy(ctx context.Context, q querier, t time.Time, head int64) (int64,
 type liveRows struct {
 	state   state
 	columns []projections.Column
-	rows    *sql.Rows
+	rows    *sql.Rows          // nil: the tables have not the columns of this version
 	first   []projections.Cell // nil: there are no rows
 }
 
@@ -177,18 +180,42 @@ func openLive(ctx context.Context, q querier, schema, follower string, t project
 		LEFT JOIN LATERAL (SELECT true AS present, ` + inner + `) t ON true
 		WHERE c.follower = $1 ORDER BY ` + order
 	rows, err := q.QueryContext(ctx, query, args...)
+	if pq.As(err, pqerror.UndefinedTable, pqerror.UndefinedColumn) != nil {
+		// There are none, or they are of a version that had no such column.
+		return cursorOnly(ctx, q, schema, follower)
+	}
 	if err != nil {
 		return nil, unreachable(err)
 	}
 	r := &liveRows{columns: t.Columns(), rows: rows}
 	if !rows.Next() {
-		err := domain.Errorf(domain.NotFound, "view", "projection %s has no tables yet", schema).WithHint("Run: daybook serve")
-		return nil, errors.Join(unreachable(rows.Err()), err, rows.Close())
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil, unreachable(err)
+		}
+		return nil, noTables(schema)
 	}
 	if r.first, err = r.scan(); err != nil {
 		return nil, errors.Join(err, rows.Close())
 	}
 	return r, nil
+}
+
+// cursorOnly returns where the live tables are, without rows.
+func cursorOnly(ctx context.Context, q querier, schema, follower string) (*liveRows, error) {
+	var position int64
+	err := q.QueryRowContext(ctx, `SELECT position FROM cursor WHERE follower = $1`, follower).Scan(&position)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, noTables(schema)
+	}
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	s, err := stateAt(ctx, q, position)
+	return &liveRows{state: s}, err
+}
+
+func noTables(schema string) error {
+	return domain.Errorf(domain.NotFound, "view", "projection %s has no tables yet", schema).WithHint("Run: daybook serve")
 }
 
 // scan reads the current row, and the state with it. It returns nil if the
@@ -211,7 +238,12 @@ func (r *liveRows) scan() ([]projections.Cell, error) {
 }
 
 // Close gives the connection back.
-func (r *liveRows) Close() error { return r.rows.Close() }
+func (r *liveRows) Close() error {
+	if r.rows == nil {
+		return nil
+	}
+	return r.rows.Close()
+}
 
 // Scan implements [projections.Source] for the selection it was opened with.
 func (r *liveRows) Scan(context.Context, projections.Table, projections.Selection) iter.Seq2[[]projections.Cell, error] {
@@ -249,6 +281,10 @@ func selectRows(from string, t projections.Table, s projections.Selection, args 
 	}
 	where := extra
 	for _, m := range s.Filter {
+		if m.Cell.Null {
+			where = append(where, names[m.Column]+" IS NULL")
+			continue
+		}
 		where = append(where, fmt.Sprintf("%s = %s", names[m.Column], param(columns[m.Column], m.Cell)))
 	}
 	if s.UpTo > 0 {
