@@ -378,7 +378,8 @@ func (w *world) recordRows(known int64, asOf time.Time) (rows [][]projections.Ce
 			rows = append(rows, []projections.Cell{
 				intCell(r.Position), textCell(r.ID.String()), textCell(string(r.Kind)), textCell(r.Source),
 				projections.TimeCell(r.OccurredAt), projections.TimeCell(r.RecordedAt), textCell(r.Delivery.String()),
-				{Null: true}, textCell(strconv.FormatBool(r.Test)), textCell(string(r.Data)), textCell(leaves[r.Position]),
+				{Null: true},
+				textCell(strconv.FormatBool(r.Test)), textCell(string(r.Data)), textCell(leaves[r.Position]),
 			})
 		}
 	}

@@ -53,15 +53,6 @@ func quote(b *strings.Builder, s string) {
 	b.WriteByte('"')
 }
 
-// nullable returns a textArray in which the empty text is null.
-func nullable(list []string) textArray {
-	a := make(textArray, len(list))
-	for i, s := range list {
-		a[i] = projections.Cell{Text: s, Null: s == ""}
-	}
-	return a
-}
-
 // connectionLost reports whether err says that the connection, and not the
 // statement, failed: whether the statement took effect is then unknown.
 func connectionLost(err error) bool {

@@ -252,11 +252,7 @@ func insert(ctx context.Context, tx *sql.Tx, schema string, t projections.Table,
 // copyIn loads rows in bulk into a table that nobody else reads.
 func copyIn(ctx context.Context, tx *sql.Tx, schema string, t projections.Table, rows iter.Seq[any]) error {
 	columns := t.Columns()
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = c.Name
-	}
-	stmt, err := tx.PrepareContext(ctx, pq.CopyInSchema(schema, t.Name(), names...))
+	stmt, err := tx.PrepareContext(ctx, `COPY `+relation(schema, t)+` (`+strings.Join(columnNames(columns), ", ")+`) FROM STDIN`)
 	if err != nil {
 		return err
 	}
