@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
 	"github.com/daybook-ledger/daybook/projections/render"
@@ -120,21 +122,24 @@ func (h *handler) format(w http.ResponseWriter, r *http.Request, suffix string, 
 			WithHint("Use " + strings.Join(names, ", ") + ", or no suffix for JSON.")
 	}
 	w.Header().Add("Vary", "Accept")
-	best, weight := h.formats[0], 0.0
+	best, weight := h.formats[0], decimal.Zero
 	for _, line := range r.Header.Values("Accept") {
 		for wanted := range strings.SplitSeq(line, ",") {
 			media, params, err := mime.ParseMediaType(wanted)
 			if err != nil {
 				continue
 			}
-			q := 1.0
+			q := decimal.New(1, 0)
 			if text, ok := params["q"]; ok {
-				if q, err = strconv.ParseFloat(text, 64); err != nil {
+				if len(text) > len("0.123") || strings.ContainsAny(text, "eE") {
+					continue // no qvalue of RFC 9110, section 12.4.2
+				}
+				if q, err = decimal.NewFromString(text); err != nil {
 					continue
 				}
 			}
 			i := slices.IndexFunc(h.formats, func(f render.Format) bool { return accepts(media, f.MediaType) })
-			if i >= 0 && q > weight {
+			if i >= 0 && q.GreaterThan(weight) {
 				best, weight = h.formats[i], q
 			}
 		}
