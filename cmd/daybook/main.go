@@ -9,7 +9,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/problem"
 )
 
 func main() {
@@ -83,18 +83,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // report says what went wrong, why, and what to do.
 func (a *app) report(err error) {
 	if a.output == "json" || a.output == "ndjson" {
-		// Unlike an HTTP client, who runs the command may see the whole cause.
-		var p struct {
-			Error struct {
-				Code    domain.Code `json:"code"`
-				Message string      `json:"message"`
-				Hint    string      `json:"hint,omitempty"`
-			} `json:"error"`
-		}
-		p.Error.Code, p.Error.Message, p.Error.Hint = domain.CodeOf(err), err.Error(), domain.HintOf(err)
-		enc := json.NewEncoder(a.stderr)
-		enc.SetEscapeHTML(false)
-		_ = enc.Encode(p) // nobody is left to tell
+		_, _ = a.stderr.Write(problem.Verbose(err))
 		return
 	}
 	fmt.Fprintf(a.stderr, "daybook: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
