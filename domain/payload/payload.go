@@ -11,16 +11,10 @@ package payload
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/daybook-ledger/daybook/domain"
 )
 
 // MaxDepth is how deep objects and lists may be nested.
@@ -43,123 +37,22 @@ func TrimByteOrderMark(body []byte) []byte { return bytes.TrimPrefix(body, byteO
 // it; they are sorted and may be given along with an error, which is a
 // [*domain.FieldError].
 func DecodeJSON(body []byte) (v Value, flags []string, err error) {
-	d := decoder{flags: make(map[string]bool)}
-	if trimmed := TrimByteOrderMark(body); len(trimmed) < len(body) {
-		d.flags[FlagByteOrderMark] = true
-		body = trimmed
-	}
-	if !utf8.Valid(body) {
-		d.flags[FlagInvalidUTF8] = true
-	}
-	d.dec = json.NewDecoder(bytes.NewReader(body))
-	d.dec.UseNumber()
+	trimmed := TrimByteOrderMark(body)
+	d := decoder{in: string(trimmed), valid: utf8.Valid(trimmed)}
 	node, err := d.document()
-	flags = slices.Sorted(keys(d.flags))
+	if len(trimmed) < len(body) {
+		flags = append(flags, FlagByteOrderMark)
+	}
+	if d.twice {
+		flags = append(flags, FlagDuplicateMember)
+	}
+	if !d.valid {
+		flags = append(flags, FlagInvalidUTF8)
+	}
 	if err != nil {
 		return Value{}, flags, err
 	}
 	return Value{node: node}, flags, nil
-}
-
-func keys(m map[string]bool) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
-// An object is a JSON object; member order does not matter to any reader.
-type object map[string]any
-
-type decoder struct {
-	dec   *json.Decoder
-	flags map[string]bool
-}
-
-func (d *decoder) document() (any, error) {
-	node, err := d.value(0)
-	if errors.Is(err, io.EOF) {
-		return nil, &domain.FieldError{Field: "body", Reason: "is empty"}
-	}
-	if err != nil {
-		return nil, malformed(err)
-	}
-	if _, err := d.dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, &domain.FieldError{Field: "body", Reason: "goes on after the document"}
-	}
-	return node, nil
-}
-
-func malformed(err error) error {
-	var field *domain.FieldError
-	if errors.As(err, &field) {
-		return field
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &domain.FieldError{Field: "body", Reason: "ends early"}
-	}
-	return &domain.FieldError{Field: "body", Reason: "is not JSON: " + err.Error()}
-}
-
-func (d *decoder) value(depth int) (any, error) {
-	if depth > MaxDepth {
-		return nil, &domain.FieldError{Field: "body", Reason: fmt.Sprintf("is nested deeper than %d", MaxDepth)}
-	}
-	token, err := d.dec.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch token {
-	case json.Delim('{'):
-		return d.object(depth)
-	case json.Delim('['):
-		return d.list(depth)
-	}
-	return token, nil // string, json.Number, bool or nil
-}
-
-func (d *decoder) object(depth int) (any, error) {
-	o := make(object)
-	for d.dec.More() {
-		name, err := d.dec.Token()
-		if err != nil {
-			return nil, noEOF(err)
-		}
-		v, err := d.value(depth + 1)
-		if err != nil {
-			return nil, noEOF(err)
-		}
-		if _, twice := o[name.(string)]; twice {
-			d.flags[FlagDuplicateMember] = true
-		}
-		o[name.(string)] = v
-	}
-	_, err := d.dec.Token()
-	return o, noEOF(err)
-}
-
-func (d *decoder) list(depth int) (any, error) {
-	l := []any{}
-	for d.dec.More() {
-		v, err := d.value(depth + 1)
-		if err != nil {
-			return nil, noEOF(err)
-		}
-		l = append(l, v)
-	}
-	_, err := d.dec.Token()
-	return l, noEOF(err)
-}
-
-// noEOF tells a document that ends within a value from one that is empty.
-func noEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // A Value is one place in a document. The zero Value is a place that is not there.
@@ -182,30 +75,42 @@ func (v Value) Path() string {
 func (v Value) Get(names ...string) Value {
 	for _, name := range names {
 		o, _ := v.node.(object)
-		v = Value{path: strings.TrimPrefix(v.path+"/"+name, "/"), node: o[name]}
+		v = Value{path: join(v.path, name), node: o[name]}
 	}
 	return v
 }
 
 // At returns the value at a JSON pointer (RFC 6901), such as "/trustGroup/id".
 func (v Value) At(pointer string) Value {
-	if pointer == "" {
-		return v
-	}
-	for _, name := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
-		name = strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
-		if l, ok := v.node.([]any); ok {
-			i, err := strconv.Atoi(name)
-			path := strings.TrimPrefix(v.path+"/"+name, "/")
-			if err != nil || i < 0 || i >= len(l) {
-				return Value{path: path}
-			}
-			v = Value{path: path, node: l[i]}
+	rest, more := strings.CutPrefix(pointer, "/")
+	for more = more || rest != ""; more; {
+		var name string
+		name, rest, more = strings.Cut(rest, "/")
+		if strings.Contains(name, "~") {
+			name = strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
+		}
+		l, ok := v.node.([]any)
+		if !ok {
+			v = v.Get(name)
 			continue
 		}
-		v = v.Get(name)
+		i, err := strconv.Atoi(name)
+		v = Value{path: join(v.path, name)}
+		if err != nil || i < 0 || i >= len(l) {
+			// The path ends here: nothing in a list has another name.
+			return v
+		}
+		v.node = l[i]
 	}
 	return v
+}
+
+// join returns the path of a place below another.
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "/" + name
 }
 
 // Exists reports whether the value is there and not null.
@@ -222,7 +127,7 @@ func (v Value) List() []Value {
 	l, _ := v.node.([]any)
 	values := make([]Value, len(l))
 	for i, node := range l {
-		values[i] = Value{path: strings.TrimPrefix(fmt.Sprintf("%s/%d", v.path, i), "/"), node: node}
+		values[i] = Value{path: join(v.path, strconv.Itoa(i)), node: node}
 	}
 	return values
 }
