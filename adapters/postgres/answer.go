@@ -63,16 +63,33 @@ func (e *Projector) Ask(ctx context.Context, p *projections.Projection, v projec
 	if err := rows.Close(); err != nil {
 		return Answer{}, unreachable(err)
 	}
-	m := projections.NewMemory(p)
-	take := func(r *domain.Record) bool { return !r.EffectiveAt().After(q.AsOf) }
-	if err := foldMemory(ctx, e.db, m, known, take, nil); err != nil {
-		return Answer{}, err
-	}
-	page, err := v.Ask(ctx, m, q, 0)
+	page, err := e.askPast(ctx, p, v, q, known)
 	if err != nil {
 		return Answer{}, err
 	}
 	return label(ctx, e.db, q, known, page)
+}
+
+// pastQuestions is how many questions about the past are answered at a time:
+// each needs memory for all rows of its projection.
+const pastQuestions = 2
+
+// askPast answers a question from the records up to a position that had happened
+// by the moment asked for.
+func (e *Projector) askPast(ctx context.Context, p *projections.Projection, v projections.View, q projections.Query, known int64) (projections.Page, error) {
+	select {
+	case e.past <- struct{}{}:
+		defer func() { <-e.past }()
+	case <-ctx.Done():
+		return projections.Page{}, domain.Errorf(domain.Unavailable, "view", "too many questions about the past are being answered: %w", context.Cause(ctx)).
+			WithHint("Try again, or ask about now.")
+	}
+	m := projections.NewMemory(p)
+	take := func(r *domain.Record) bool { return !r.EffectiveAt().After(q.AsOf) }
+	if err := foldMemory(ctx, e.db, m, known, take, nil); err != nil {
+		return projections.Page{}, err
+	}
+	return v.Ask(ctx, m, q, 0)
 }
 
 // orLatest returns the moment a question is about: the one it names, or now. No

@@ -24,12 +24,14 @@ type Projector struct {
 	db  *sql.DB
 	all []*projections.Projection
 	now func() time.Time
+
+	past chan struct{} // holds one for every question about the past being answered
 }
 
 // NewProjector returns a projector over db, which must be a pool for the role
 // [RoleProjector].
 func NewProjector(db *sql.DB, all []*projections.Projection) *Projector {
-	return &Projector{db: db, all: all, now: time.Now}
+	return &Projector{db: db, all: all, now: time.Now, past: make(chan struct{}, pastQuestions)}
 }
 
 // Follower returns the name of a projection's cursor.
