@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,9 +15,15 @@ import (
 	"github.com/daybook-ledger/daybook/domain"
 )
 
-// A Reader reads the fields of one event out of a document and remembers the
-// first thing that was wrong, so that translations read as a list of fields.
-type Reader struct{ err error }
+// A Reader reads fields out of a document and remembers the first thing that was
+// wrong and everything that was odd, so that translations read as a list of
+// fields. What an event cannot do without is an error, which quarantines the
+// delivery; what it can do without is read by the Try methods, which leave it out
+// and flag it.
+type Reader struct {
+	err   error
+	flags []string // in the order in which they were noted, each once
+}
 
 // Err returns the first error, a [*domain.FieldError], or nil.
 func (r *Reader) Err() error { return r.err }
@@ -205,6 +212,18 @@ func ParseTime(text string) (time.Time, error) {
 		return t, nil
 	}
 	return time.Time{}, fmt.Errorf("is %.20q, not a date or a time", text)
+}
+
+// ParseUnix returns the moment that text names in seconds since 1970, and whether
+// it does. Nothing before 1970 or after 2199 is taken for seconds, so that
+// milliseconds are not.
+func ParseUnix(text string) (t time.Time, ok bool) {
+	const year2200 = 7258118400
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seconds <= 0 || seconds >= year2200 {
+		return time.Time{}, false
+	}
+	return time.Unix(seconds, 0).UTC(), true
 }
 
 // DateOnly reports whether v is a date without a time of day.
