@@ -10,15 +10,13 @@
 package braincert
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/secret"
 )
 
 // Config is what a [Provider] has to know.
@@ -31,26 +29,25 @@ type Config struct {
 
 // A Provider verifies and translates the deliveries of one BrainCert domain.
 type Provider struct {
-	secrets [][sha256.Size]byte // of "user:password"
+	secrets secret.Set // each "user:password"
 }
 
 // New returns a provider that accepts the secrets of c, or an error with code
 // [domain.Usage].
 func New(c Config) (*Provider, error) {
-	if n := len(c.Secrets); n < 1 || n > 2 {
-		return nil, domain.Errorf(domain.Usage, "braincert: configure", "%d secrets, not one or two", n).
-			WithHint(`Give secrets = ["env:NAME"], where NAME holds "user:password".`)
+	const op = "braincert: configure"
+	secrets, err := secret.New(op, `Give secrets = ["env:NAME"], where NAME holds "user:password".`, c.Secrets...)
+	if err != nil {
+		return nil, err
 	}
-	p := new(Provider)
 	for i, s := range c.Secrets {
 		user, password, ok := strings.Cut(s, ":")
 		if !ok || user == "" || password == "" {
-			return nil, domain.Errorf(domain.Usage, "braincert: configure", "secret %d is not user:password", i+1).
+			return nil, domain.Errorf(domain.Usage, op, "secret %d is not user:password", i+1).
 				WithHint("Join the user and the password of the webhook definition with a colon.")
 		}
-		p.secrets = append(p.secrets, sha256.Sum256([]byte(s)))
 	}
-	return p, nil
+	return &Provider{secrets: secrets}, nil
 }
 
 // Verify checks the user and the password that the request brings as HTTP Basic
@@ -60,19 +57,11 @@ func (p *Provider) Verify(r domain.Request) (how string, err error) {
 	if !ok {
 		return "", unauthenticated("no user and password", "Set user and password in the webhook definition at BrainCert.")
 	}
-	// Hashes have one length, and every secret is compared, so that the time
-	// this takes says nothing.
-	got := sha256.Sum256(login)
-	match := 0
-	for i, want := range p.secrets {
-		if subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
-			match = i + 1
-		}
-	}
-	if match == 0 {
+	name, ok := p.secrets.Holds(login)
+	if !ok {
 		return "", unauthenticated("wrong user or password", "Compare the secret of this source with the webhook definition at BrainCert.")
 	}
-	return fmt.Sprintf("basic, secret %d", match), nil
+	return "basic, " + name, nil
 }
 
 // basic returns the "user:password" of an Authorization header (RFC 7617). A user

@@ -14,7 +14,7 @@ func personSeen(r *reader, rt route) domain.Event {
 		PersonType: domain.PersonUser,
 		Person:     r.id(r.first(rt.subject)),
 		Name:       r.name(r.body),
-		Email:      r.email(r.body.Get("email")),
+		Email:      r.Email(r.text(r.body.Get("email"))),
 		Activity:   rt.action,
 	}
 	for _, role := range r.body.Get("roles").List() {
@@ -56,7 +56,7 @@ func (r *reader) answer(v payload.Value) domain.Personal {
 		texts = append(texts, scratch.Label(v))
 	}
 	if scratch.Err() != nil {
-		r.flag(flagUnread)
+		r.Flag(flagUnread)
 	}
 	return domain.Personal(strings.Join(texts, ", "))
 }

@@ -66,24 +66,16 @@ func (r *reader) certificate(details payload.Value) domain.Certificate {
 	case said && !expires:
 		c.Expiry = domain.ExpiryNever
 	case said && filled(date):
-		c.ExpiresAt = endOf(date, r.moment(date))
+		c.ExpiresAt = r.Until(date, time.Microsecond)
 	}
 	switch {
 	case !c.ExpiresAt.IsZero():
 		c.Expiry = domain.ExpiryOn
 	case c.Expiry == "" && (said || c.State == domain.CertificateIssued):
 		c.Expiry = domain.ExpiryUnknown
-		r.flag(flagExpiryUnknown)
+		r.Flag(flagExpiryUnknown)
 	}
 	return c
-}
-
-// endOf returns the last moment of a date without a time of day, else t.
-func endOf(v payload.Value, t time.Time) time.Time {
-	if t.IsZero() || !v.DateOnly() {
-		return t
-	}
-	return t.AddDate(0, 0, 1).Add(-time.Microsecond)
 }
 
 // tested translates Test Completed.
@@ -106,7 +98,7 @@ func (r *reader) outcome(score, pass *decimal.Decimal) string {
 	case scoring == "pending":
 		return domain.OutcomePending
 	case scoring != "" && scoring != "completed":
-		r.flag(flagScoringUnknown)
+		r.Flag(flagScoringUnknown)
 		return domain.OutcomeUnknown
 	case score == nil || pass == nil:
 		return domain.OutcomeUnknown

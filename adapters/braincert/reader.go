@@ -1,9 +1,6 @@
 package braincert
 
 import (
-	"net/mail"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,9 +10,8 @@ import (
 	"github.com/daybook-ledger/daybook/domain/payload"
 )
 
-// What was noticed and tolerated.
+// What was noticed and tolerated, beside the flags of package payload.
 const (
-	flagBadEmail       = "bad-email"       // masked or malformed: dropped
 	flagBadTimestamp   = "bad-timestamp"   // no Unix time, and not needed
 	flagTimesDisagree  = "times-disagree"  // created_at and timestamp are more than a day apart
 	flagExpiryUnknown  = "expiry-unknown"  // of a certificate
@@ -28,14 +24,6 @@ type reader struct {
 	payload.Reader
 	doc, body payload.Value // the document, and its payload
 	created   time.Time     // created_at, else timestamp
-	flags     []string
-}
-
-func (r *reader) flag(f string) { r.flags = append(r.flags, f) }
-
-func (r *reader) sortedFlags() []string {
-	slices.Sort(r.flags)
-	return slices.Compact(r.flags)
 }
 
 // word returns a member of the document that is needed for routing, in lower case.
@@ -128,9 +116,9 @@ func (r *reader) occurredAt(rt route) time.Time {
 	switch {
 	case !r.created.IsZero():
 		if !ok {
-			r.flag(flagBadTimestamp)
+			r.Flag(flagBadTimestamp)
 		} else if !sent.IsZero() && r.created.Sub(sent).Abs() > 24*time.Hour {
-			r.flag(flagTimesDisagree)
+			r.Flag(flagTimesDisagree)
 		}
 		return r.created
 	case !ok:
@@ -144,18 +132,14 @@ func (r *reader) occurredAt(rt route) time.Time {
 }
 
 // timestamp returns the Unix time the delivery was sent at, and false if what is
-// there is none. Nothing before 1970 or after 2199 is taken for seconds.
+// there is none.
 func (r *reader) timestamp() (time.Time, bool) {
 	v := r.doc.Get("timestamp")
 	if !filled(v) {
 		return time.Time{}, true
 	}
 	var scratch payload.Reader
-	seconds, err := strconv.ParseInt(scratch.OptionalID(v), 10, 64)
-	if err != nil || scratch.Err() != nil || seconds <= 0 || seconds >= 7258118400 {
-		return time.Time{}, false
-	}
-	return time.Unix(seconds, 0).UTC(), true
+	return payload.ParseUnix(scratch.OptionalID(v))
 }
 
 // name returns the full name of a person, which has one field or two.
@@ -167,35 +151,12 @@ func (r *reader) name(user payload.Value) domain.Personal {
 	return domain.Personal(strings.TrimSpace(name))
 }
 
-// email returns the e-mail address at v if it is one. A masked address must not
-// become an identity: the same mask stands for many people.
-func (r *reader) email(v payload.Value) domain.Personal {
-	text := r.text(v)
-	if text == "" {
-		return ""
-	}
-	if !isEmail(text) {
-		r.flag(flagBadEmail)
-		return ""
-	}
-	return domain.Personal(text)
-}
-
-func isEmail(s string) bool {
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Address != s || strings.Contains(s, "*") {
-		return false
-	}
-	_, host, _ := strings.Cut(s, "@")
-	return strings.Contains(host, ".") && !strings.HasPrefix(host, "[")
-}
-
 // learner returns the person of a learning event.
 func (r *reader) learner() domain.Learner {
 	user := r.body.Get("user")
 	return domain.Learner{
 		Person: r.id(r.first(personID)),
 		Name:   r.name(user),
-		Email:  r.email(user.Get("email")),
+		Email:  r.Email(r.text(user.Get("email"))),
 	}
 }

@@ -28,7 +28,7 @@ func sold(r *reader, rt route) domain.Event {
 		Currency:      r.currency(r.body.Get("currency")),
 		PaymentStatus: r.text(r.body.Get("payment_status")),
 		PaymentType:   r.text(r.body.Get("payment_method")),
-		Buyer:         domain.Buyer{Name: r.name(user), Email: r.email(user.Get("email"))},
+		Buyer:         domain.Buyer{Name: r.name(user), Email: r.Email(r.text(user.Get("email")))},
 	}
 	for _, item := range r.body.Get("items").List() {
 		amount := r.number(item.Get("item_total"))

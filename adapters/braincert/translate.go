@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/payload"
@@ -72,14 +70,15 @@ func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 	if err != nil {
 		return domain.Translation{Flags: flags}, invalid("", err)
 	}
-	rd := &reader{doc: doc, body: doc.Get("payload"), flags: flags}
+	rd := &reader{doc: doc, body: doc.Get("payload")}
+	rd.Flag(flags...)
 	resource, action := rd.word("resource"), rd.word("action")
 	if err := rd.Err(); err != nil {
-		return domain.Translation{Flags: rd.flags}, invalid("", err)
+		return domain.Translation{Flags: flags}, invalid("", err)
 	}
 	i := slices.IndexFunc(routes, func(r route) bool { return r.resource == resource && r.action == action })
 	if i < 0 {
-		return domain.Translation{Topic: label(resource + " " + action), Flags: rd.flags, Reason: "unknown topic"}, nil
+		return domain.Translation{Topic: label(resource + " " + action), Flags: flags, Reason: "unknown topic"}, nil
 	}
 	return translate(rd, routes[i])
 }
@@ -88,7 +87,7 @@ func translate(rd *reader, rt route) (domain.Translation, error) {
 	t := domain.Translation{Topic: rt.topic, Key: key(rd, rt), Test: isTest(rd.body)}
 	fact := domain.Fact{OccurredAt: rd.occurredAt(rt)}
 	fact.Event = rt.translate(rd, rt)
-	t.Flags = rd.sortedFlags()
+	t.Flags = rd.Flagged()
 	err := rd.Err()
 	if err == nil {
 		err = fact.Event.Validate()
@@ -129,11 +128,10 @@ func isXML(r domain.Request) bool {
 
 // label returns s if it can be a label, else "".
 func label(s string) string {
-	s = strings.TrimSpace(s)
-	if len(s) > domain.MaxIDBytes || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-		return ""
+	if s = strings.TrimSpace(s); payload.IsLabel(s) {
+		return s
 	}
-	return s
+	return ""
 }
 
 func invalid(topic string, err error) error {

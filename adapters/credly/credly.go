@@ -8,14 +8,12 @@
 package credly
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/secret"
 )
 
 // Config is what a [Provider] has to know.
@@ -30,7 +28,7 @@ type Config struct {
 
 // A Provider verifies and translates the notices of Credly organizations.
 type Provider struct {
-	secrets       [][sha256.Size]byte
+	secrets       secret.Set
 	organizations []string
 }
 
@@ -38,21 +36,20 @@ type Provider struct {
 // error with code [domain.Usage].
 func New(c Config) (*Provider, error) {
 	const op = "credly: configure"
-	if n := len(c.Secrets); n < 1 || n > 2 {
-		return nil, domain.Errorf(domain.Usage, op, "%d secrets, not one or two", n).
-			WithHint(`Give secrets = ["env:NAME"], where NAME holds the last path element of the webhook URL.`)
+	secrets, err := secret.New(op, `Give secrets = ["env:NAME"], where NAME holds the last path element of the webhook URL.`, c.Secrets...)
+	if err != nil {
+		return nil, err
 	}
 	if len(c.Organizations) == 0 {
 		return nil, domain.Errorf(domain.Usage, op, "no organizations").
 			WithHint("Give organizations = [the ids of your organizations at Credly].")
 	}
-	p := new(Provider)
+	p := &Provider{secrets: secrets}
 	for i, s := range c.Secrets {
-		if s == "" || strings.Contains(s, "/") {
+		if strings.Contains(s, "/") {
 			return nil, domain.Errorf(domain.Usage, op, "secret %d is not a path element", i+1).
 				WithHint("Use letters and digits, such as those of a random UUID.")
 		}
-		p.secrets = append(p.secrets, sha256.Sum256([]byte(s)))
 	}
 	for i, o := range c.Organizations {
 		o = strings.TrimSpace(o)
@@ -70,19 +67,11 @@ func (p *Provider) Verify(r domain.Request) (how string, err error) {
 	if r.Token == "" {
 		return "", unauthenticated("no token in the address", "Put the secret of this source behind its webhook URL at Credly.")
 	}
-	// Hashes have one length, and every secret is compared, so that the time
-	// this takes says nothing.
-	got := sha256.Sum256([]byte(r.Token))
-	match := 0
-	for i, want := range p.secrets {
-		if subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
-			match = i + 1
-		}
-	}
-	if match == 0 {
+	name, ok := p.secrets.Holds([]byte(r.Token))
+	if !ok {
 		return "", unauthenticated("wrong token in the address", "Compare the secret of this source with the webhook URL at Credly.")
 	}
-	return fmt.Sprintf("url token, secret %d", match), nil
+	return "url token, " + name, nil
 }
 
 func unauthenticated(cause, hint string) error {

@@ -3,7 +3,6 @@ package credly
 import (
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/payload"
@@ -84,7 +83,7 @@ func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 func identity(doc payload.Value) (topic, key string) {
 	var rd payload.Reader
 	topic = rd.Label(doc.Get("event_type"))
-	if len(topic) > domain.MaxIDBytes || strings.ContainsFunc(topic, unicode.IsControl) {
+	if !payload.IsLabel(topic) {
 		topic = ""
 	}
 	id := rd.OptionalID(doc.Get("id"))

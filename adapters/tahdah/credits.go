@@ -18,10 +18,9 @@ func (d *delivery) credits() error {
 	}
 	d.scopeLines(body)
 	for _, v := range body.List() {
-		r := d.reader()
-		e := r.creditsReported(v)
-		if r.Err() != nil {
-			return r.Err() // of the whole delivery: all of its lines or none
+		e := d.creditsReported(v)
+		if d.Err() != nil {
+			return d.Err() // of the whole delivery: all of its lines or none
 		}
 		d.Facts = append(d.Facts, domain.Fact{Event: e})
 	}
@@ -41,7 +40,7 @@ func (d *delivery) scopeLines(body payload.Value) {
 		}
 		scope := payload.Key("credits", line)
 		if slices.Contains(d.Scopes, scope) {
-			d.Flags = append(d.Flags, "line-repeated")
+			d.Flag("line-repeated")
 			continue
 		}
 		d.Scopes = append(d.Scopes, scope)
@@ -64,11 +63,11 @@ func (r *reader) creditsReported(v payload.Value) domain.CreditsReported {
 	case !e.Remaining.IsInteger():
 		r.Fail(remaining, "is not a whole number")
 	}
-	for _, c := range r.list(v.Get("creditsConsumed")) {
+	for _, c := range r.Elements(v.Get("creditsConsumed")) {
 		if !c.IsObject() {
 			r.Fail(c, "is not an object") // how many there are counts, so each must be one
 		}
-		e.Consumed = append(e.Consumed, domain.Consumption{Description: r.tryText(c.Get("description"))})
+		e.Consumed = append(e.Consumed, domain.Consumption{Description: domain.Personal(r.TryText(c.Get("description")))})
 	}
 	return e
 }

@@ -14,28 +14,27 @@ func (d *delivery) legalEntity() error {
 	if err != nil {
 		return err
 	}
-	r := d.reader()
-	name := r.Label(v.Get("name"))
+	name := d.Label(v.Get("name"))
 	if name == "" {
-		r.Fail(v.Get("name"), "is missing")
+		d.Fail(v.Get("name"), "is missing")
 	}
 	e := domain.DirectoryOrganizationSeen{
 		Name:          name,
-		TradingName:   r.tryLabel(v.Get("tradingName")),
-		Town:          r.tryLabel(v.Get("town")),
-		Postcode:      r.tryLabel(v.Get("postcode")),
-		VATNumber:     r.tryLabel(v.Get("vatNumber")),
-		CharityNumber: r.tryLabel(v.Get("charityNumber")),
-		CurrencyCode:  r.tryLabel(v.Get("currencyId")),
-		Timezone:      r.tryLabel(v.Get("timezone")),
-		Website:       string(r.tryText(v.Get("publicWebsiteAddress"))),
-		AddedAt:       r.tryTime(v.Get("addedAt")),
-		Description:   r.tryText(v.Get("description")),
-		Email:         r.tryText(v.Get("contactEmail")),
-		Address:       r.address(v),
+		TradingName:   d.TryLabel(v.Get("tradingName")),
+		Town:          d.TryLabel(v.Get("town")),
+		Postcode:      d.TryLabel(v.Get("postcode")),
+		VATNumber:     d.TryLabel(v.Get("vatNumber")),
+		CharityNumber: d.TryLabel(v.Get("charityNumber")),
+		CurrencyCode:  d.TryLabel(v.Get("currencyId")),
+		Timezone:      d.TryLabel(v.Get("timezone")),
+		Website:       d.TryText(v.Get("publicWebsiteAddress")),
+		AddedAt:       d.TryTime(v.Get("addedAt")),
+		Description:   domain.Personal(d.TryText(v.Get("description"))),
+		Email:         domain.Personal(d.TryText(v.Get("contactEmail"))),
+		Address:       d.address(v),
 	}
-	if r.Err() != nil {
-		return r.Err()
+	if d.Err() != nil {
+		return d.Err()
 	}
 	d.Facts = []domain.Fact{{OccurredAt: e.AddedAt, Event: e}}
 	return nil
@@ -45,7 +44,7 @@ func (d *delivery) legalEntity() error {
 func (r *reader) address(v payload.Value) domain.Personal {
 	var lines []string
 	for _, name := range []string{"address1", "address2", "address3", "county"} {
-		if line := r.tryLabel(v.Get(name)); line != "" {
+		if line := r.TryLabel(v.Get(name)); line != "" {
 			lines = append(lines, line)
 		}
 	}

@@ -20,14 +20,13 @@ func (d *delivery) entry() error {
 		return err
 	}
 	d.Key = entryKey(v)
-	r := d.reader()
 	if !v.Get("header").IsObject() {
-		r.Fail(v.Get("header"), "is missing") // the verb is not signed: the body must fit it
+		d.Fail(v.Get("header"), "is missing") // the verb is not signed: the body must fit it
 	}
-	e := r.entryPosted(v)
+	e := d.entryPosted(v)
 	e.Entry = bounded(d.Key)
-	if r.Err() != nil {
-		return r.Err()
+	if d.Err() != nil {
+		return d.Err()
 	}
 	d.Facts = []domain.Fact{{OccurredAt: e.CreatedAt, Event: e}}
 	return nil
@@ -35,29 +34,29 @@ func (d *delivery) entry() error {
 
 func (r *reader) entryPosted(v payload.Value) domain.SalesEntryPosted {
 	header := v.Get("header")
-	invoice := r.object(v.Get("invoiceDetail"))
-	payment := r.object(v.Get("paymentDetail"))
+	invoice := r.Object(v.Get("invoiceDetail"))
+	payment := r.Object(v.Get("paymentDetail"))
 	e := domain.SalesEntryPosted{
 		Number:            r.Label(invoice.Get("number")),
-		PurchaseOrder:     r.tryLabel(invoice.Get("poNumber")),
+		PurchaseOrder:     r.TryLabel(invoice.Get("poNumber")),
 		ItemType:          r.Label(v.Get("itemType")),
 		Beneficiary:       r.party(header.Get("beneficiary")),
 		Payer:             r.party(header.Get("payer")),
 		PostedBy:          r.party(header.Get("postedBy")),
 		PaymentReference:  r.Label(payment.Get("paymentReference")),
-		PaymentMethodCode: r.tryLabel(payment.Get("paymentMethod")),
-		PaymentStatusCode: r.tryLabel(payment.Get("paymentStatus")),
+		PaymentMethodCode: r.TryLabel(payment.Get("paymentMethod")),
+		PaymentStatusCode: r.TryLabel(payment.Get("paymentStatus")),
 		Currency:          domain.NormalCurrency(r.ID(v.Get("currency", "isoCode"))),
 		CreatedAt:         r.Time(header.Get("createdDate")),
-		DueAt:             r.tryTime(header.Get("dueDate")),
+		DueAt:             r.TryTime(header.Get("dueDate")),
 		PostingAt:         r.Time(header.Get("postingDate")),
-		Description:       r.tryText(header.Get("description")),
+		Description:       domain.Personal(r.TryText(header.Get("description"))),
 	}
 	e.Debit, e.Credit = r.sides(v.Get("debit"), v.Get("credit"))
-	for _, item := range r.list(invoice.Get("items")) {
+	for _, item := range r.Elements(invoice.Get("items")) {
 		e.Items = append(e.Items, r.item(item))
 	}
-	for _, p := range r.list(invoice.Get("payments")) {
+	for _, p := range r.Elements(invoice.Get("payments")) {
 		e.Payments = append(e.Payments, r.payment(p))
 	}
 	return e
@@ -74,51 +73,51 @@ func (r *reader) sides(debit, credit payload.Value) (d, c decimal.Decimal) {
 		r.Fail(debit, "is missing, and so is credit")
 		return d, c
 	case onDebit == nil:
-		r.d.Flags = append(r.d.Flags, "debit-missing")
+		r.Flag("debit-missing")
 		return d, *onCredit
 	case onCredit == nil:
-		r.d.Flags = append(r.d.Flags, "credit-missing")
+		r.Flag("credit-missing")
 		return *onDebit, c
 	}
 	return *onDebit, *onCredit
 }
 
 func (r *reader) party(v payload.Value) domain.Party {
-	r.object(v)
+	r.Object(v)
 	return domain.Party{
 		ID:         r.OptionalID(v.Get("id")),
-		EntityType: r.tryLabel(v.Get("entityType")),
-		Name:       r.tryText(v.Get("name")),
+		EntityType: r.TryLabel(v.Get("entityType")),
+		Name:       domain.Personal(r.TryText(v.Get("name"))),
 	}
 }
 
 func (r *reader) item(v payload.Value) domain.EntryItem {
-	r.object(v)
+	r.Object(v)
 	return domain.EntryItem{
-		ID:          r.tryLabel(v.Get("id")),
-		Description: r.tryText(v.Get("description")),
-		TypeCode:    r.tryLabel(v.Get("itemType")),
-		TypeName:    r.tryLabel(v.Get("itemTypeName")),
-		NominalCode: r.tryLabel(v.Get("nominalCode")),
+		ID:          r.TryLabel(v.Get("id")),
+		Description: domain.Personal(r.TryText(v.Get("description"))),
+		TypeCode:    r.TryLabel(v.Get("itemType")),
+		TypeName:    r.TryLabel(v.Get("itemTypeName")),
+		NominalCode: r.TryLabel(v.Get("nominalCode")),
 		Quantity:    r.DecimalOrZero(v.Get("quantity")),
 		UnitCost:    r.DecimalOrZero(v.Get("unitCost")),
 		Amount:      r.DecimalOrZero(v.Get("amount")),
 		Tax:         r.DecimalOrZero(v.Get("tax")),
-		TaxName:     r.tryLabel(v.Get("taxName")),
-		SentAt:      r.tryTime(v.Get("dateSent")),
-		CancelledAt: r.tryTime(v.Get("dateCancelled")),
+		TaxName:     r.TryLabel(v.Get("taxName")),
+		SentAt:      r.TryTime(v.Get("dateSent")),
+		CancelledAt: r.TryTime(v.Get("dateCancelled")),
 	}
 }
 
 func (r *reader) payment(v payload.Value) domain.EntryPayment {
-	r.object(v)
+	r.Object(v)
 	return domain.EntryPayment{
-		ID:          r.tryLabel(v.Get("id")),
+		ID:          r.TryLabel(v.Get("id")),
 		Amount:      r.Decimal(v.Get("credit")),
-		MethodCode:  r.tryLabel(v.Get("paymentMethod")),
-		StatusCode:  r.tryLabel(v.Get("paymentStatus")),
-		Reference:   r.tryLabel(v.Get("paymentReference")),
-		AllocatedAt: r.tryTime(v.Get("allocatedAt")),
+		MethodCode:  r.TryLabel(v.Get("paymentMethod")),
+		StatusCode:  r.TryLabel(v.Get("paymentStatus")),
+		Reference:   r.TryLabel(v.Get("paymentReference")),
+		AllocatedAt: r.TryTime(v.Get("allocatedAt")),
 	}
 }
 

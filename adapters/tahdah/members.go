@@ -124,10 +124,9 @@ func (d *delivery) members(m Membership, implied string) error {
 	}
 	d.memberKeys(m, implied, elements)
 	for _, v := range elements {
-		r := d.reader()
-		e := r.memberChanged(m, implied, v)
-		if r.Err() != nil {
-			return r.Err()
+		e := d.memberChanged(m, implied, v)
+		if d.Err() != nil {
+			return d.Err()
 		}
 		d.Facts = append(d.Facts, domain.Fact{OccurredAt: e.ChangedAt, Event: e})
 	}
@@ -147,7 +146,7 @@ func (d *delivery) members(m Membership, implied string) error {
 func (d *delivery) memberKeys(m Membership, implied string, elements []payload.Value) {
 	key, dated := []string{"member", implied}, len(elements) > 0
 	for _, v := range elements {
-		try := d.reader()
+		var try reader
 		memberType, member := try.member(m, v)
 		group, changed := try.ID(firstID(v, m.Group)), tryKey(first(v, m.ChangedAt))
 		if try.Err() != nil {
@@ -171,10 +170,10 @@ func (r *reader) memberChanged(m Membership, implied string, v payload.Value) do
 	}
 	e := domain.TrustgroupsMemberChanged{
 		Group:     r.ID(firstID(v, m.Group)),
-		GroupName: string(r.tryText(first(v, m.GroupName))),
+		GroupName: r.TryText(first(v, m.GroupName)),
 		Status:    r.status(first(v, m.Status), implied),
 		From:      r.Time(first(v, m.From)),
-		Until:     r.until(first(v, m.Until)),
+		Until:     r.Until(first(v, m.Until), time.Second),
 		ChangedAt: r.Time(first(v, m.ChangedAt)),
 		Assumed:   !m.Confirmed,
 	}
@@ -211,15 +210,6 @@ func (r *reader) status(v payload.Value, implied string) string {
 		r.Fail(v, "is %.20q under a verb that says %.20q", stated, implied)
 	}
 	return stated
-}
-
-// until returns the end of a membership. A bare date counts to its end.
-func (r *reader) until(v payload.Value) time.Time {
-	t := r.Time(v)
-	if !t.IsZero() && v.DateOnly() {
-		t = t.Add(24*time.Hour - time.Second)
-	}
-	return t
 }
 
 // first returns the value at the first pointer that leads to something: not to

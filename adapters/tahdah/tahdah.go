@@ -12,17 +12,14 @@
 package tahdah
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/payload"
+	"github.com/daybook-ledger/daybook/domain/secret"
 )
 
 // Headers of a delivery.
@@ -44,7 +41,7 @@ type Config struct {
 
 // A Provider verifies and translates the deliveries of one connection.
 type Provider struct {
-	secrets    [][]byte
+	secrets    secret.Set
 	membership Membership
 }
 
@@ -52,18 +49,11 @@ type Provider struct {
 // configuration cannot work.
 func New(c Config) (*Provider, error) {
 	const op = "tahdah: configure"
-	if len(c.Secrets) < 1 || len(c.Secrets) > 2 {
-		return nil, domain.Errorf(domain.Usage, op, "%d secrets", len(c.Secrets)).
-			WithHint("Give the signing secret of the webhook; give two only while one replaces the other.")
+	secrets, err := secret.New(op, "Give the signing secret that Tahdah shows for the webhook; give two only while one replaces the other.", c.Secrets...)
+	if err != nil {
+		return nil, err
 	}
-	p := &Provider{membership: DefaultMembership()}
-	for i, secret := range c.Secrets {
-		if strings.TrimSpace(secret) == "" {
-			return nil, domain.Errorf(domain.Usage, op, "secret %d is empty", i+1).
-				WithHint("Give the signing secret that Tahdah shows for the webhook.")
-		}
-		p.secrets = append(p.secrets, []byte(secret))
-	}
+	p := &Provider{secrets: secrets, membership: DefaultMembership()}
 	if c.Membership != nil {
 		m, err := c.Membership.normal()
 		if err != nil {
@@ -82,31 +72,19 @@ func (p *Provider) Verify(r domain.Request) (how string, err error) {
 	if signature == "" {
 		return "", unauthenticated("the header %s is missing", headerSignature)
 	}
-	sum, err := hex.DecodeString(signature)
-	if err != nil || len(sum) != sha256.Size {
+	mac, ok := secret.ParseMAC(signature)
+	if !ok {
 		return "", unauthenticated("the header %s is not a hexadecimal HMAC-SHA-256", headerSignature)
 	}
-	if n := p.signer(r.Body, sum); n > 0 {
-		return fmt.Sprintf("hmac-sha256, secret %d", n), nil
+	if name, ok := p.secrets.Signed(r.Body, mac); ok {
+		return "hmac-sha256, " + name, nil
 	}
 	if trimmed := payload.TrimByteOrderMark(r.Body); len(trimmed) < len(r.Body) {
-		if n := p.signer(trimmed, sum); n > 0 {
-			return fmt.Sprintf("hmac-sha256 without byte order mark, secret %d", n), nil
+		if name, ok := p.secrets.Signed(trimmed, mac); ok {
+			return "hmac-sha256 without byte order mark, " + name, nil
 		}
 	}
 	return "", unauthenticated("the signature does not match")
-}
-
-// signer returns which secret, counted from 1, makes sum of body; 0 if none does.
-func (p *Provider) signer(body, sum []byte) int {
-	for i, secret := range p.secrets {
-		mac := hmac.New(sha256.New, secret)
-		mac.Write(body)
-		if hmac.Equal(sum, mac.Sum(nil)) {
-			return i + 1
-		}
-	}
-	return 0
 }
 
 func unauthenticated(format string, args ...any) error {
@@ -131,8 +109,7 @@ func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 	if err == nil {
 		err = d.validate()
 	}
-	slices.Sort(d.Flags)
-	d.Flags = slices.Compact(d.Flags)
+	d.Flags = d.Flagged()
 	if err != nil {
 		d.Facts = nil
 		return d.Translation, domain.Errorf(domain.Invalid, "tahdah: translate "+d.Topic, "%w", err)
@@ -162,16 +139,20 @@ func (p *Provider) translate(d *delivery) error {
 	return nil
 }
 
+// A reader reads facts: what is wrong with one is wrong with the delivery.
+type reader struct{ payload.Reader }
+
 // A delivery is a request being translated.
 type delivery struct {
 	domain.Translation
+	reader
 	body []byte
 }
 
 // decode reads the body, which must be an object or a list as the verb has it.
 func (d *delivery) decode(shape func(payload.Value) bool, name string) (payload.Value, error) {
 	v, flags, err := payload.DecodeJSON(d.body)
-	d.Flags = append(d.Flags, flags...)
+	d.Flag(flags...)
 	if err != nil {
 		return v, err
 	}
@@ -196,4 +177,4 @@ func (d *delivery) validate() error {
 }
 
 // topic returns a verb as it can be recorded.
-func topic(verb string) string { return label(strings.TrimSpace(verb)) }
+func topic(verb string) string { return payload.FitLabel(strings.TrimSpace(verb)) }

@@ -16,10 +16,10 @@ func user(d *delivery) domain.Event {
 		Activity:   d.action,
 	}
 	if roles := v.Get("roles"); roles.Exists() && !roles.IsList() {
-		d.odd(roles)
+		d.Odd(roles)
 	}
 	for _, role := range v.Get("roles").List() {
-		if name := d.tryLabel(role); name != "" {
+		if name := d.TryLabel(role); name != "" {
 			e.Roles = append(e.Roles, name)
 		}
 	}
@@ -27,14 +27,14 @@ func user(d *delivery) domain.Event {
 		e.Attributes = d.attribute(e.Attributes, name, v.Get(name))
 	}
 	for _, field := range v.Get("custom_profile_fields").List() {
-		e.Attributes = d.attribute(e.Attributes, d.tryLabel(field.Get("label")), field.Get("value"))
+		e.Attributes = d.attribute(e.Attributes, d.TryLabel(field.Get("label")), field.Get("value"))
 	}
 	return e
 }
 
 // attribute appends an attribute, unless it has no name or no value.
 func (d *delivery) attribute(list []domain.Attribute, name string, v payload.Value) []domain.Attribute {
-	value := d.tryText(v)
+	value := d.TryText(v)
 	if name == "" || value == "" {
 		return list
 	}
@@ -68,10 +68,10 @@ func (d *delivery) item(itemType string) domain.Event {
 	return domain.DirectoryItemSeen{
 		ItemType: itemType,
 		Item:     d.ID(v.Get("id")),
-		Name:     d.tryText(v.Get("name")),
-		Slug:     d.tryText(v.Get("slug")),
-		Status:   d.tryLabel(v.Get("status")),
-		Price:    d.tryLabel(v.Get("price")),
+		Name:     d.TryText(v.Get("name")),
+		Slug:     d.TryText(v.Get("slug")),
+		Status:   d.TryLabel(v.Get("status")),
+		Price:    d.TryLabel(v.Get("price")),
 		Activity: d.action,
 	}
 }

@@ -12,18 +12,18 @@ import (
 // enrolled reads enrollment.created and enrollment.trial.
 func enrolled(d *delivery) domain.Event {
 	v := d.payload
-	since := d.tryTime(v.Get("created_at"))
+	since := d.TryTime(v.Get("created_at"))
 	if since.IsZero() {
-		since = d.tryTime(v.Get("activated_at"))
+		since = d.TryTime(v.Get("activated_at"))
 	}
 	return domain.LearningEnrolled{
 		Learner:     d.learner(v.Get("user")),
 		Subject:     d.course(),
-		Enrolment:   d.tryLabel(v.Get("id")),
+		Enrolment:   d.TryLabel(v.Get("id")),
 		EnrolledAt:  since,
-		StartedAt:   d.tryTime(v.Get("started_at")),
+		StartedAt:   d.TryTime(v.Get("started_at")),
 		AccessUntil: d.tryUntil(v.Get("expiry_date")),
-		Trial:       d.action == "trial" || d.tryYes(v.Get("free_trial")),
+		Trial:       d.action == "trial" || d.TryYes(v.Get("free_trial")),
 	}
 }
 
@@ -34,10 +34,10 @@ func progressed(d *delivery) domain.Event {
 	return domain.LearningProgressed{
 		Learner:   d.learner(v.Get("user")),
 		Subject:   d.course(),
-		Enrolment: d.tryLabel(v.Get("id")),
+		Enrolment: d.TryLabel(v.Get("id")),
 		Reported:  reported,
 		Scale:     scale,
-		StartedAt: d.tryTime(v.Get("started_at")),
+		StartedAt: d.TryTime(v.Get("started_at")),
 	}
 }
 
@@ -52,7 +52,7 @@ var (
 // the fraction if the course is completed, and undecidable otherwise.
 func (d *delivery) percentage() (reported, scale string) {
 	v := d.payload.Get("percentage_completed")
-	reported = d.tryLabel(v)
+	reported = d.TryLabel(v)
 	if reported == "" {
 		return "", domain.ScaleUnknown
 	}
@@ -60,11 +60,11 @@ func (d *delivery) percentage() (reported, scale string) {
 	p := try.Decimal(v)
 	switch {
 	case try.Err() != nil, p.IsNegative(), p.GreaterThan(hundred):
-		d.flag(flagPercentage)
+		d.Flag(flagPercentage)
 		return reported, domain.ScaleUnknown
 	case p.GreaterThan(one), p.IsZero():
 		return reported, domain.ScalePercent
-	case p.LessThan(one), !d.tryTime(d.payload.Get("completed_at")).IsZero():
+	case p.LessThan(one), !d.TryTime(d.payload.Get("completed_at")).IsZero():
 		return reported, domain.ScaleFraction
 	}
 	return reported, domain.ScaleUnknown
@@ -83,7 +83,7 @@ func completed(d *delivery) domain.Event {
 	return domain.LearningCompleted{
 		Learner:     d.learner(v.Get("user")),
 		Subject:     d.course(),
-		Enrolment:   d.tryLabel(v.Get("id")),
+		Enrolment:   d.TryLabel(v.Get("id")),
 		CompletedAt: at,
 		Certificate: d.certificate(),
 	}
@@ -96,8 +96,8 @@ func (d *delivery) certificate() domain.Certificate {
 	v := d.payload
 	c := domain.Certificate{
 		State:     domain.CertificateUnknown,
-		ID:        d.tryLabel(v.Get("credential_id")),
-		URL:       domain.Personal(d.tryText(v.Get("certificate_url"))),
+		ID:        d.TryLabel(v.Get("credential_id")),
+		URL:       domain.Personal(d.TryText(v.Get("certificate_url"))),
 		ExpiresAt: d.until(v.Get("certificate_expiry_date")),
 	}
 	names := v.Names()
@@ -125,13 +125,13 @@ func (d *delivery) course() domain.Subject {
 	id := d.OptionalID(flat)
 	if id == "" {
 		id = d.ID(nested)
-	} else if other := d.tryLabel(nested); other != "" && other != id {
-		d.flag(flagCourses)
+	} else if other := d.TryLabel(nested); other != "" && other != id {
+		d.Flag(flagCourses)
 	}
 	return domain.Subject{
 		SubjectType: domain.SubjectCourse,
 		Subject:     id,
-		SubjectName: d.tryText(d.payload.Get("course", "name")),
+		SubjectName: d.TryText(d.payload.Get("course", "name")),
 	}
 }
 
@@ -141,7 +141,7 @@ func lesson(d *delivery) domain.Event {
 	return domain.LearningProgressed{
 		Learner:   d.learner(v.Get("user")),
 		Subject:   d.course(),
-		Enrolment: d.tryLabel(v.Get("enrollment", "id")),
+		Enrolment: d.TryLabel(v.Get("enrollment", "id")),
 		Scale:     domain.ScaleUnknown,
 		Activity:  payload.Key("lesson", d.ID(v.Get("lesson", "id"))),
 	}
@@ -155,11 +155,11 @@ func quiz(d *delivery) domain.Event {
 		Subject: domain.Subject{
 			SubjectType: domain.SubjectQuiz,
 			Subject:     d.ID(v.Get("quiz", "id")),
-			SubjectName: d.tryText(v.Get("quiz", "name")),
+			SubjectName: d.TryText(v.Get("quiz", "name")),
 		},
 		TestedAt: d.at,
 		Score:    d.OptionalDecimal(v.Get("grade")),
 		Outcome:  domain.OutcomeUnknown,
-		Attempt:  d.tryLabel(v.Get("attempts")),
+		Attempt:  d.TryLabel(v.Get("attempts")),
 	}
 }

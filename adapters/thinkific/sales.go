@@ -15,11 +15,11 @@ func sold(d *delivery) domain.Event {
 	v := d.payload
 	e := domain.SalesSold{
 		Order:         d.ID(v.Get("id")),
-		Number:        d.tryLabel(v.Get("order_number")),
+		Number:        d.TryLabel(v.Get("order_number")),
 		Currency:      d.currency,
-		PaymentStatus: d.tryLabel(v.Get("status")),
-		PaymentType:   d.tryLabel(v.Get("payment_type")),
-		Coupon:        d.tryLabel(v.Get("coupon", "code")),
+		PaymentStatus: d.TryLabel(v.Get("status")),
+		PaymentType:   d.TryLabel(v.Get("payment_type")),
+		Coupon:        d.TryLabel(v.Get("coupon", "code")),
 		Buyer: domain.Buyer{
 			Person: d.OptionalID(v.Get("user", "id")),
 			Name:   d.name(v.Get("user")),
@@ -27,7 +27,7 @@ func sold(d *delivery) domain.Event {
 		},
 	}
 	if e.Buyer.Name == "" {
-		e.Buyer.Name = domain.Personal(d.tryText(v.Get("billing_name")))
+		e.Buyer.Name = domain.Personal(d.TryText(v.Get("billing_name")))
 	}
 	total, flag := d.stated(v, d.currency)
 	if total == nil {
@@ -36,7 +36,7 @@ func sold(d *delivery) domain.Event {
 	}
 	e.Total, e.Flags = *total, flagged(e.Flags, flag)
 	e.Lines, e.Flags = d.lines(e.Total, e.Flags)
-	d.flag(e.Flags...)
+	d.Flag(e.Flags...)
 	return e
 }
 
@@ -53,7 +53,7 @@ func (d *delivery) lines(total decimal.Decimal, flags []string) ([]domain.SaleLi
 		return []domain.SaleLine{line}, flags
 	}
 	var lines []domain.SaleLine
-	for _, item := range d.list(v.Get("items")) {
+	for _, item := range d.Elements(v.Get("items")) {
 		line := d.line(item)
 		amount, flag := d.stated(item, d.currency)
 		if amount == nil {
@@ -70,8 +70,8 @@ func (d *delivery) lines(total decimal.Decimal, flags []string) ([]domain.SaleLi
 func (d *delivery) line(v payload.Value) domain.SaleLine {
 	return domain.SaleLine{
 		ItemType: domain.ItemProduct,
-		Item:     d.tryLabel(v.Get("product_id")),
-		Name:     d.tryText(v.Get("product_name")),
+		Item:     d.TryLabel(v.Get("product_id")),
+		Name:     d.TryText(v.Get("product_name")),
 	}
 }
 
@@ -123,7 +123,7 @@ func refunded(d *delivery) domain.Event {
 	charged, refund := d.OptionalDecimal(v.Get("amount")), d.OptionalDecimal(v.Get("refunded_amount"))
 	if charged != nil && refund != nil && refund.GreaterThan(*charged) {
 		p.Flags = flagged(p.Flags, flagRefund)
-		d.flag(flagRefund)
+		d.Flag(flagRefund)
 	}
 	return domain.SalesRefunded{Payment: p}
 }
@@ -135,8 +135,8 @@ func (d *delivery) transaction(field string) domain.Payment {
 		Transaction: d.ID(v.Get("id")),
 		Order:       d.ID(v.Get("order", "id")),
 		Currency:    domain.NormalCurrency(d.Label(v.Get("currency"))),
-		Method:      d.tryLabel(v.Get("payment_provider")),
-		ChargedAt:   d.tryTime(v.Get("created_at")),
+		Method:      d.TryLabel(v.Get("payment_provider")),
+		ChargedAt:   d.TryTime(v.Get("created_at")),
 	}
 	amount := d.Decimal(v.Get(field))
 	if digits, certain := d.minor(p.Currency, amount); certain {
@@ -148,7 +148,7 @@ func (d *delivery) transaction(field string) domain.Payment {
 	if total, flag := d.stated(v.Get("order"), p.Currency); total != nil {
 		p.OrderTotal, p.Flags = *total, flagged(p.Flags, flag)
 	}
-	d.flag(p.Flags...)
+	d.Flag(p.Flags...)
 	return p
 }
 
@@ -177,7 +177,7 @@ func (d *delivery) minor(currency string, amount decimal.Decimal) (digits int32,
 // sent, for nobody says in which unit.
 func subscription(d *delivery) domain.Event {
 	v := d.payload
-	status := strings.ToLower(d.tryLabel(v.Get("status")))
+	status := strings.ToLower(d.TryLabel(v.Get("status")))
 	switch status {
 	case "":
 		status = d.action
@@ -188,21 +188,10 @@ func subscription(d *delivery) domain.Event {
 		Subscription: d.ID(v.Get("id")),
 		Status:       status,
 		Person:       d.OptionalID(v.Get("user", "id")),
-		Amount:       d.tryDecimal(v.Get("amount")),
-		Interval:     d.tryLabel(v.Get("interval")),
-		StartedAt:    d.tryTime(v.Get("created_at")),
-		CancelledAt:  d.tryTime(v.Get("cancelled_at")),
+		Amount:       d.TryDecimal(v.Get("amount")),
+		Interval:     d.TryLabel(v.Get("interval")),
+		StartedAt:    d.TryTime(v.Get("created_at")),
+		CancelledAt:  d.TryTime(v.Get("cancelled_at")),
 		EndsAt:       d.tryUntil(v.Get("scheduled_cancellation_at")),
 	}
-}
-
-// tryDecimal returns a number, or zero if it is none.
-func (d *delivery) tryDecimal(v payload.Value) decimal.Decimal {
-	var try payload.Reader
-	n := try.DecimalOrZero(v)
-	if try.Err() != nil {
-		d.odd(v)
-		return decimal.Decimal{}
-	}
-	return n
 }

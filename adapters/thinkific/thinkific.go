@@ -9,14 +9,10 @@
 package thinkific
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/secret"
 )
 
 // Headers of a delivery.
@@ -39,7 +35,7 @@ type Config struct {
 
 // A Provider verifies and translates the deliveries of one site.
 type Provider struct {
-	secrets  [][]byte
+	secrets  secret.Set
 	currency string
 }
 
@@ -47,21 +43,14 @@ type Provider struct {
 // configuration cannot work.
 func New(c Config) (*Provider, error) {
 	const op = "thinkific: configure"
-	if len(c.Secrets) < 1 || len(c.Secrets) > 2 {
-		return nil, domain.Errorf(domain.Usage, op, "%d secrets", len(c.Secrets)).
-			WithHint("Give the API key of the site; give two only while one replaces the other.")
+	secrets, err := secret.New(op, "Give the API key of the site, or the client secret of the app; give two only while one replaces the other.", c.Secrets...)
+	if err != nil {
+		return nil, err
 	}
-	p := &Provider{currency: domain.NormalCurrency(c.DefaultCurrency)}
+	p := &Provider{secrets: secrets, currency: domain.NormalCurrency(c.DefaultCurrency)}
 	if _, known := domain.Exponent(p.currency); p.currency != "" && !known {
 		return nil, domain.Errorf(domain.Usage, op, "the default currency %q is not an ISO 4217 code", c.DefaultCurrency).
 			WithHint(`Give a code such as "USD", or none.`)
-	}
-	for i, secret := range c.Secrets {
-		if strings.TrimSpace(secret) == "" {
-			return nil, domain.Errorf(domain.Usage, op, "secret %d is empty", i+1).
-				WithHint("Give the API key of the site, or the client secret of the app.")
-		}
-		p.secrets = append(p.secrets, []byte(secret))
 	}
 	return p, nil
 }
@@ -74,18 +63,15 @@ func (p *Provider) Verify(r domain.Request) (how string, err error) {
 		return "", unauthenticated("the header %s is missing", headerSignature).
 			WithHint("Create the webhook through Thinkific's API: those made by hand may be unsigned.")
 	}
-	sum, err := hex.DecodeString(signature)
-	if err != nil || len(sum) != sha256.Size {
+	mac, ok := secret.ParseMAC(signature)
+	if !ok {
 		return "", unauthenticated("the header %s is not a hexadecimal HMAC-SHA-256", headerSignature)
 	}
-	for i, secret := range p.secrets {
-		mac := hmac.New(sha256.New, secret)
-		mac.Write(r.Body)
-		if hmac.Equal(sum, mac.Sum(nil)) {
-			return fmt.Sprintf("hmac-sha256, secret %d", i+1), nil
-		}
+	name, ok := p.secrets.Signed(r.Body, mac)
+	if !ok {
+		return "", unauthenticated("the signature does not match")
 	}
-	return "", unauthenticated("the signature does not match")
+	return "hmac-sha256, " + name, nil
 }
 
 func unauthenticated(format string, args ...any) *domain.Error {

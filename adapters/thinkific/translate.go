@@ -2,8 +2,6 @@ package thinkific
 
 import (
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -11,12 +9,11 @@ import (
 	"github.com/daybook-ledger/daybook/domain/payload"
 )
 
-// Flags of a delivery, beside those of [payload.DecodeJSON].
+// Flags of a delivery, beside those of package payload.
 const (
 	flagHeaderDiffers = "topic-header-differs"       // the header names another topic than the signed body
 	flagNoID          = "no-event-id"                // the bytes are the key
 	flagTimes         = "times-disagree"             // created_at and timestamp are more than a day apart; created_at counts
-	flagEmail         = "bad-email"                  // an e-mail that is no address was left out
 	flagDollarsCents  = "dollars-and-cents-disagree" // cents count
 	flagUnit          = "unit-unknown"               // an amount is as sent, perhaps in minor units
 	flagCourses       = "course-ids-disagree"        // course_id counts
@@ -69,7 +66,7 @@ var aliases = map[string]string{
 // A delivery is a request being translated: its envelope, read, and its payload.
 type delivery struct {
 	domain.Translation
-	reader
+	payload.Reader
 	action   string        // second part of the topic
 	payload  payload.Value //
 	at       time.Time     // when it happened; zero: nobody said
@@ -81,7 +78,7 @@ func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 	d := &delivery{currency: p.currency}
 	d.Topic = topic(http.Header(r.Header).Get(headerTopic)) // until the body says better
 	err := d.translate(r)
-	d.Flags = slices.Compact(slices.Sorted(slices.Values(d.flags)))
+	d.Flags = d.Flagged()
 	switch {
 	case err != nil && d.Test:
 		d.Facts, d.Reason = nil, "test"
@@ -96,7 +93,7 @@ func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 // read is still told from others.
 func (d *delivery) translate(r domain.Request) error {
 	body, flags, err := payload.DecodeJSON(r.Body)
-	d.flag(flags...)
+	d.Flag(flags...)
 	if err != nil {
 		return err
 	}
@@ -113,7 +110,7 @@ func (d *delivery) translate(r domain.Request) error {
 		return nil
 	case read == nil:
 		if d.Topic == "app.uninstalled" {
-			d.flag(flagDisconnected)
+			d.Flag(flagDisconnected)
 		}
 		d.Reason = "nothing in this topic is kept"
 		return nil
@@ -155,7 +152,7 @@ func (d *delivery) envelope(body payload.Value) error {
 	d.Topic = topic(resource + "." + action)
 	_, d.action, _ = strings.Cut(d.Topic, ".")
 	if hint != "" && hint != d.Topic {
-		d.flag(flagHeaderDiffers)
+		d.Flag(flagHeaderDiffers)
 	}
 	return nil
 }
@@ -166,7 +163,7 @@ func (d *delivery) identify(v payload.Value) {
 	var try payload.Reader
 	id := try.OptionalID(v)
 	if try.Err() != nil || id == "" {
-		d.flag(flagNoID)
+		d.Flag(flagNoID)
 		return
 	}
 	d.Key = payload.Key(id)
@@ -175,12 +172,12 @@ func (d *delivery) identify(v payload.Value) {
 // moment returns when the event happened: created_at or, without it, the Unix
 // seconds of timestamp.
 func (d *delivery) moment(createdAt, timestamp payload.Value) time.Time {
-	at, stamp := d.tryTime(createdAt), d.tryUnix(timestamp)
+	at, stamp := d.TryTime(createdAt), d.tryUnix(timestamp)
 	switch {
 	case at.IsZero():
 		return stamp
 	case !stamp.IsZero() && at.Sub(stamp).Abs() > 24*time.Hour:
-		d.flag(flagTimes)
+		d.Flag(flagTimes)
 	}
 	return at
 }
@@ -193,13 +190,11 @@ func (d *delivery) tryUnix(v payload.Value) time.Time {
 	if text == "" && try.Err() == nil {
 		return time.Time{}
 	}
-	const lastOf9999 = 253402300799
-	seconds, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || seconds <= 0 || seconds > lastOf9999 {
-		d.odd(v)
-		return time.Time{}
+	t, ok := payload.ParseUnix(text)
+	if !ok {
+		d.Odd(v)
 	}
-	return time.Unix(seconds, 0).UTC()
+	return t
 }
 
 // testMark is put in front of names and e-mails in deliveries that Thinkific
@@ -223,7 +218,7 @@ func isTest(v payload.Value) bool {
 
 // topic returns a topic in its one spelling, as it can be recorded.
 func topic(s string) string {
-	s = label(strings.ToLower(strings.TrimSpace(s)))
+	s = payload.FitLabel(strings.ToLower(strings.TrimSpace(s)))
 	if ours, ok := aliases[s]; ok {
 		return ours
 	}
