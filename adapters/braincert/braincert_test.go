@@ -2,7 +2,6 @@ package braincert_test
 
 import (
 	"encoding/base64"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -23,7 +22,7 @@ func TestProvider(t *testing.T) {
 		Header:  "Authorization",
 		Same:    sameScheme,
 		Request: domain.Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(`{}`)},
-		More:    requests(t),
+		More:    intaketest.Requests(t, "braincert"),
 	})
 }
 
@@ -48,34 +47,15 @@ func provider(t testing.TB) *braincert.Provider {
 	return p
 }
 
-func requests(t testing.TB) (requests []domain.Request) {
-	t.Helper()
-	all, err := samples.Webhooks("braincert")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range all {
-		requests = append(requests, domain.Request{Header: s.Header, Body: s.Body})
-	}
-	return requests
-}
-
 // TestSamples fixes what becomes of every sample.
 func TestSamples(t *testing.T) {
-	all, err := samples.Webhooks("braincert")
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := provider(t)
-	var b strings.Builder
-	for _, s := range all {
-		r := domain.Request{Header: s.Header, Body: s.Body}
+	intaketest.Samples(t, "braincert", func(s samples.Sample, r domain.Request) string {
 		if _, err := p.Verify(r); err != nil {
 			t.Errorf("%s: %v", s.File, err)
 		}
-		fmt.Fprintf(&b, "== %s\n# %s\n%s\n", s.File, s.Expect, intaketest.Describe(p.Translate(r)))
-	}
-	intaketest.Golden(t, "testdata/samples.golden", b.String())
+		return intaketest.Describe(p.Translate(r))
+	})
 }
 
 func TestVerify(t *testing.T) {
@@ -131,7 +111,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func FuzzTranslate(f *testing.F) {
-	for _, r := range requests(f) {
+	for _, r := range intaketest.Requests(f, "braincert") {
 		f.Add(http.Header(r.Header).Get("Content-Type"), r.Body)
 	}
 	p := provider(f)

@@ -1,7 +1,6 @@
 package credly_test
 
 import (
-	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -23,7 +22,7 @@ func TestProvider(t *testing.T) {
 		Secrets: [2]string{token, "another-token"},
 		Sign:    func(r *domain.Request, secret string) { r.Token = secret },
 		Request: domain.Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(`{}`)},
-		More:    requests(t),
+		More:    intaketest.Requests(t, "credly"),
 	})
 }
 
@@ -36,45 +35,23 @@ func provider(t testing.TB) *credly.Provider {
 	return p
 }
 
-func requests(t testing.TB) (requests []domain.Request) {
-	t.Helper()
-	all, err := samples.Webhooks("credly")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range all {
-		requests = append(requests, domain.Request{Token: token, Header: s.Header, Body: s.Body})
-	}
-	return requests
-}
-
 // TestSamples fixes what becomes of every sample.
 func TestSamples(t *testing.T) {
-	all, err := samples.Webhooks("credly")
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := provider(t)
-	var b strings.Builder
-	for _, s := range all {
-		tr, err := p.Translate(domain.Request{Token: token, Header: s.Header, Body: s.Body})
-		fmt.Fprintf(&b, "== %s\n# %s\n%s\n", s.File, s.Expect, intaketest.Describe(tr, err))
+	intaketest.Samples(t, "credly", func(s samples.Sample, r domain.Request) string {
+		tr, err := p.Translate(r)
 		if tr.Topic != s.Topic {
 			t.Errorf("%s: topic %q, want %q", s.File, tr.Topic, s.Topic)
 		}
-	}
-	intaketest.Golden(t, "testdata/samples.golden", b.String())
+		return intaketest.Describe(tr, err)
+	})
 }
 
 // TestEveryEventType sends a notice of each of the 24 types that the samples know.
 func TestEveryEventType(t *testing.T) {
-	all, err := samples.Webhooks("credly")
-	if err != nil {
-		t.Fatal(err)
-	}
 	noticed := make(map[string]bool)
-	for _, s := range all {
-		tr, err := provider(t).Translate(domain.Request{Header: s.Header, Body: s.Body})
+	for _, r := range intaketest.Requests(t, "credly") {
+		tr, err := provider(t).Translate(r)
 		if err == nil && len(tr.Facts) == 1 {
 			noticed[tr.Topic] = true
 		}
@@ -150,6 +127,7 @@ func TestNewRefuses(t *testing.T) {
 		"empty organization":  {Secrets: []string{token}, Organizations: []string{"1", " "}},
 		"secret with a slash": {Secrets: []string{"a/b"}, Organizations: []string{"1"}},
 		"three secrets":       {Secrets: []string{"a", "b", "c"}, Organizations: []string{"1"}},
+		"blank secret":        {Secrets: []string{" "}, Organizations: []string{"1"}},
 		"no secret":           {Organizations: []string{"1"}},
 	} {
 		_, err := credly.New(c)
@@ -160,7 +138,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func FuzzTranslate(f *testing.F) {
-	for _, r := range requests(f) {
+	for _, r := range intaketest.Requests(f, "credly") {
 		f.Add(r.Body)
 	}
 	p := provider(f)

@@ -1,10 +1,6 @@
 package thinkific_test
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -18,12 +14,6 @@ import (
 
 func newProvider(secrets ...string) (intaketest.Provider, error) {
 	return thinkific.New(thinkific.Config{Secrets: secrets, DefaultCurrency: "usd"})
-}
-
-func sign(r *domain.Request, secret string) {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write(r.Body)
-	http.Header(r.Header).Set("X-Thinkific-Hmac-Sha256", hex.EncodeToString(mac.Sum(nil)))
 }
 
 func request(topic, body string) domain.Request {
@@ -61,56 +51,24 @@ func translate[E domain.Event](t *testing.T, p *thinkific.Provider, r domain.Req
 	return e, tr
 }
 
-// sampleRequests returns the samples as requests, with the files they are from.
-func sampleRequests(t testing.TB) (files []string, requests []domain.Request) {
-	t.Helper()
-	all, err := samples.Webhooks("thinkific")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range all {
-		files = append(files, s.File+"\n# "+s.Expect)
-		requests = append(requests, domain.Request{Header: s.Header, Body: s.Body})
-	}
-	return files, requests
-}
-
 func TestProvider(t *testing.T) {
-	_, requests := sampleRequests(t)
 	intaketest.Run(t, intaketest.Suite{
 		New:     newProvider,
 		Secrets: [2]string{samples.ThinkificKey, "another"},
-		Sign:    sign,
+		Sign:    intaketest.SignHMAC("X-Thinkific-Hmac-Sha256"),
 		Header:  "X-Thinkific-Hmac-Sha256",
 		Signs:   true,
 		Same:    strings.EqualFold, // hexadecimal
 		Request: event("plan.updated", "{}"),
-		More:    requests,
+		More:    intaketest.Requests(t, "thinkific"),
 	})
 }
 
 func TestSamples(t *testing.T) {
 	p := provider(t, "USD")
-	var b strings.Builder
-	files, requests := sampleRequests(t)
-	for i, r := range requests {
-		how, err := p.Verify(r)
-		if err != nil {
-			t.Errorf("%s: %v", files[i], err)
-		}
-		fmt.Fprintf(&b, "== %s\nverified %s\n%s\n", files[i], how, intaketest.Describe(p.Translate(r)))
-	}
-	intaketest.Golden(t, "testdata/samples.golden", b.String())
-}
-
-func TestVerifyUpperCase(t *testing.T) {
-	r := event("plan.updated", "{}")
-	sign(&r, samples.ThinkificKey)
-	h := http.Header(r.Header)
-	h.Set("X-Thinkific-Hmac-Sha256", strings.ToUpper(h.Get("X-Thinkific-Hmac-Sha256")))
-	if _, err := provider(t, "").Verify(r); err != nil {
-		t.Error(err)
-	}
+	intaketest.Samples(t, "thinkific", func(_ samples.Sample, r domain.Request) string {
+		return intaketest.Verified(t, p, r)
+	})
 }
 
 func TestDefaultCurrencyRefused(t *testing.T) {
@@ -154,14 +112,7 @@ func TestQuarantine(t *testing.T) {
 		{event("product.deleted", `{"id":"a\nb"}`), "item has a control character"},
 	} {
 		t.Run(string(tt.r.Body), func(t *testing.T) {
-			tr, err := provider(t, "").Translate(tt.r)
-			field, _ := errors.AsType[*domain.FieldError](err)
-			if field == nil || field.Error() != tt.want || domain.CodeOf(err) != domain.Invalid {
-				t.Errorf("%v, want %q", err, tt.want)
-			}
-			if len(tr.Facts) > 0 {
-				t.Errorf("%d facts", len(tr.Facts))
-			}
+			intaketest.Quarantined(t, provider(t, ""), tt.r, tt.want)
 		})
 	}
 }
@@ -252,8 +203,7 @@ func TestEmails(t *testing.T) {
 }
 
 func FuzzTranslate(f *testing.F) {
-	_, requests := sampleRequests(f)
-	for _, r := range requests {
+	for _, r := range intaketest.Requests(f, "thinkific") {
 		f.Add(http.Header(r.Header).Get("X-Thinkific-Topic"), r.Body)
 	}
 	p := provider(f, "USD")

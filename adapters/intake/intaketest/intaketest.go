@@ -37,7 +37,7 @@ type Provider interface {
 // A Suite says how a provider is made and how its sender authenticates.
 type Suite struct {
 	// New returns a provider that accepts any of the secrets. It must refuse
-	// none, more than two, and an empty one.
+	// none, more than two, and a blank one.
 	New func(secrets ...string) (Provider, error)
 
 	// Secrets are two secrets of the right form.
@@ -53,7 +53,8 @@ type Suite struct {
 	Signs bool
 
 	// Same reports whether two different values of the header mean the same,
-	// such as hexadecimal in either case. Nil: they never do.
+	// such as hexadecimal in either case; then both must be accepted. Nil: they
+	// never do.
 	Same func(a, b string) bool
 
 	// Request is an authentic request but for its signature. Its body should be

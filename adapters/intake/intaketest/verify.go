@@ -2,6 +2,7 @@ package intaketest
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -11,6 +12,7 @@ func (s Suite) verify(t *testing.T) {
 	t.Run("accepts either secret", s.acceptsEither)
 	t.Run("refuses other secrets", s.refusesOthers)
 	t.Run("refuses a damaged signature", s.refusesSignature)
+	t.Run("accepts what means the same", s.acceptsSame)
 	if s.Signs {
 		t.Run("refuses a damaged body", s.refusesBody)
 	}
@@ -86,6 +88,25 @@ func (s Suite) refusesSignature(t *testing.T) {
 	}
 }
 
+// acceptsSame wants every spelling of a signature that [Suite.Same] calls the
+// same to be accepted.
+func (s Suite) acceptsSame(t *testing.T) {
+	p := s.provider(t, s.Secrets[:]...)
+	good := s.signature(s.signed(s.Secrets[0]))
+	spellings := []string{strings.ToUpper(good), strings.ToLower(good)}
+	for bit := range len(good) * 8 {
+		spellings = append(spellings, string(flip([]byte(good), bit)))
+	}
+	for _, spelling := range spellings {
+		if !s.same(good, spelling) {
+			continue
+		}
+		if _, err := p.Verify(s.withSignature(spelling)); err != nil {
+			t.Errorf("%q for %q: %v", spelling, good, err)
+		}
+	}
+}
+
 func (s Suite) refusesBody(t *testing.T) {
 	p := s.provider(t, s.Secrets[:]...)
 	good := s.signed(s.Secrets[0])
@@ -108,6 +129,7 @@ func (s Suite) needsSecret(t *testing.T) {
 	for name, secrets := range map[string][]string{
 		"none":         nil,
 		"empty":        {""},
+		"blank":        {" \t"},
 		"second empty": {s.Secrets[0], ""},
 		"three":        {s.Secrets[0], s.Secrets[1], s.Secrets[0] + "3"},
 	} {
