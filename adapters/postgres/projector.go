@@ -40,32 +40,26 @@ func Follower(p *projections.Projection) string { return "projection/" + p.Name 
 // A Progress is told how far work on a projection has come.
 type Progress func(done, total int64)
 
-// Setup makes the tables of the projections that have none. It returns those
-// whose live tables are of another version than the code and have to be
-// rebuilt; until then they keep answering.
-func (e *Projector) Setup(ctx context.Context) (outdated []*projections.Projection, err error) {
+// Setup makes the tables of the projections that have none. Those of another
+// version than the code are left as they are: see [Projector.Upgrade].
+func (e *Projector) Setup(ctx context.Context) error {
 	for _, p := range e.all {
-		version, err := e.setup(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		if version != p.Version {
-			outdated = append(outdated, p)
+		if err := e.setup(ctx, p); err != nil {
+			return err
 		}
 	}
-	return outdated, nil
+	return nil
 }
 
-func (e *Projector) setup(ctx context.Context, p *projections.Projection) (version int, err error) {
-	err = inTx(ctx, e.db, nil, func(tx *sql.Tx) error {
+func (e *Projector) setup(ctx context.Context, p *projections.Projection) error {
+	return inTx(ctx, e.db, nil, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, "setup "+p.Name); err != nil {
 			return err
 		}
-		err := tx.QueryRowContext(ctx, `SELECT version FROM projection WHERE name = $1`, p.Name).Scan(&version)
-		if !errors.Is(err, sql.ErrNoRows) {
+		var there bool
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM projection WHERE name = $1)`, p.Name).Scan(&there); err != nil || there {
 			return err
 		}
-		version = p.Version
 		if err := createSchema(ctx, tx, p.Name, p); err != nil {
 			return err
 		}
@@ -77,10 +71,9 @@ func (e *Projector) setup(ctx context.Context, p *projections.Projection) (versi
 		if _, err := tx.ExecContext(ctx, `INSERT INTO cursor (follower) VALUES ($1)`, Follower(p)); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO projection (name, version) VALUES ($1, $2)`, p.Name, p.Version)
+		_, err := tx.ExecContext(ctx, `INSERT INTO projection (name, version) VALUES ($1, $2)`, p.Name, p.Version)
 		return err
 	})
-	return version, err
 }
 
 // createSchema makes a schema with the projection's empty tables.

@@ -77,8 +77,8 @@ func TestCatchUp(t *testing.T) {
 		}
 	}
 	// A second process finds everything as it is.
-	if outdated, err := postgres.NewProjector(w.db, w.all).Setup(t.Context()); err != nil || len(outdated) > 0 {
-		t.Errorf("set up again: %v, %v", outdated, err)
+	if err := postgres.NewProjector(w.db, w.all).Setup(t.Context()); err != nil {
+		t.Errorf("set up again: %v", err)
 	}
 	w.random(10)
 	w.catchUp(w.all...)
@@ -529,9 +529,8 @@ func TestVersion(t *testing.T) {
 	for _, p := range []*projections.Projection{second, third} {
 		w.all = []*projections.Projection{p}
 		w.projector = postgres.NewProjector(w.db, w.all)
-		outdated, err := w.projector.Setup(t.Context())
-		if err != nil || len(outdated) != 1 || outdated[0] != p {
-			t.Fatalf("version %d: outdated %v, %v", p.Version, outdated, err)
+		if err := w.projector.Setup(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 		if s := w.status(p); s.Version != p.Version-1 || s.Code != p.Version {
 			t.Errorf("version %d: %+v", p.Version, s)
@@ -543,12 +542,10 @@ func TestVersion(t *testing.T) {
 		if p == second && shown != before {
 			t.Errorf("version 2 shows, before it is built,\n%s\nwant\n%s", shown, before)
 		}
-		done, err := w.projector.Rebuild(t.Context(), p, nil)
-		if err != nil || done.Compared {
-			t.Errorf("version %d: rebuilt %+v, %v", p.Version, done, err)
-		}
-		if outdated, err := w.projector.Setup(t.Context()); err != nil || len(outdated) != 0 {
-			t.Errorf("version %d: outdated %v, %v", p.Version, outdated, err)
+		for _, want := range []bool{true, false} {
+			if upgraded, err := w.projector.Upgrade(t.Context(), p, nil); err != nil || upgraded != want {
+				t.Errorf("version %d: upgraded %v, %v, want %v", p.Version, upgraded, err, want)
+			}
 		}
 		w.verified(p)
 		// What version 2 had no column for was answered by folding.

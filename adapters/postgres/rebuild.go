@@ -38,6 +38,24 @@ func (e *Projector) Rebuild(ctx context.Context, p *projections.Projection, prog
 	return done, err
 }
 
+// Upgrade rebuilds p if its live tables are of another version than the code,
+// and reports whether they were. Until then they keep answering as far as they
+// have the columns. Of several processes that find them so, one rebuilds.
+func (e *Projector) Upgrade(ctx context.Context, p *projections.Projection, progress Progress) (upgraded bool, err error) {
+	err = e.exclusively(ctx, p, func(conn *sql.Conn) error {
+		var version int
+		if err := conn.QueryRowContext(ctx, `SELECT version FROM projection WHERE name = $1`, p.Name).Scan(&version); err != nil {
+			return unreachable(err)
+		}
+		if upgraded = version != p.Version; !upgraded {
+			return nil
+		}
+		_, err := rebuild(ctx, conn, p, progress)
+		return err
+	})
+	return upgraded, err
+}
+
 func rebuild(ctx context.Context, conn *sql.Conn, p *projections.Projection, progress Progress) (Rebuilt, error) {
 	// 1. Fold the log in memory, as far as it goes now.
 	head, err := Head(ctx, conn)

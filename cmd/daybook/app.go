@@ -144,7 +144,7 @@ func (a *app) withProjector(ctx context.Context, f func(*postgres.Projector) err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	projector := postgres.NewProjector(db, allProjections())
-	if _, err := projector.Setup(ctx); err != nil {
+	if err := projector.Setup(ctx); err != nil {
 		return err
 	}
 	return f(projector)

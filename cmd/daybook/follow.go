@@ -28,7 +28,6 @@ type follower struct {
 	wake       *bus.Wake
 	logger     *slog.Logger
 	busLogger  *slog.Logger // for Watermill, which tells more than anybody wants to know
-	outdated   bool         // the live tables are of another version
 }
 
 // run follows the log until ctx is done. A record that the projection cannot
@@ -57,11 +56,8 @@ func (f follower) run(ctx context.Context) error {
 // follow rebuilds what is outdated, catches up in bulk, and then folds what the
 // bus brings, each batch in the transaction that moves the cursor.
 func (f follower) follow(ctx context.Context) error {
-	if f.outdated {
-		if _, err := f.projector.Rebuild(ctx, f.projection, nil); err != nil {
-			return err
-		}
-		f.outdated = false
+	if _, err := f.projector.Upgrade(ctx, f.projection, nil); err != nil {
+		return err
 	}
 	if err := f.projector.Resume(ctx, f.projection); err != nil {
 		return err

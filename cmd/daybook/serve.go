@@ -109,8 +109,7 @@ func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source
 		fmt.Fprintf(a.stderr, "WARNING     %v\n", err)
 	}
 	s.projector = postgres.NewProjector(pools.reader, allProjections())
-	outdated, err := s.projector.Setup(ctx)
-	if err != nil {
+	if err := s.projector.Setup(ctx); err != nil {
 		return err
 	}
 	listener, err := a.listen(ctx, o)
@@ -134,9 +133,6 @@ func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source
 	}
 	for _, p := range allProjections() {
 		f := follower{projection: p, projector: s.projector, pool: pools.follower, wake: wake, logger: s.logger, busLogger: a.loggerFrom(slog.LevelWarn)}
-		for _, old := range outdated {
-			f.outdated = f.outdated || old.Name == p.Name
-		}
 		group.Go(func() error { return f.run(running) })
 	}
 	if s.database.embedded != nil {
