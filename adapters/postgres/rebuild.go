@@ -42,18 +42,26 @@ func (e *Projector) Rebuild(ctx context.Context, p *projections.Projection, prog
 // and reports whether they were. Until then they keep answering as far as they
 // have the columns. Of several processes that find them so, one rebuilds.
 func (e *Projector) Upgrade(ctx context.Context, p *projections.Projection, progress Progress) (upgraded bool, err error) {
+	// Who is up to date need not wait for a verification that is going on.
+	if outdated, err := isOutdated(ctx, e.db, p); err != nil || !outdated {
+		return false, err
+	}
 	err = e.exclusively(ctx, p, func(conn *sql.Conn) error {
-		var version int
-		if err := conn.QueryRowContext(ctx, `SELECT version FROM projection WHERE name = $1`, p.Name).Scan(&version); err != nil {
-			return unreachable(err)
-		}
-		if upgraded = version != p.Version; !upgraded {
-			return nil
+		if upgraded, err = isOutdated(ctx, conn, p); err != nil || !upgraded {
+			return err
 		}
 		_, err := rebuild(ctx, conn, p, progress)
 		return err
 	})
 	return upgraded, err
+}
+
+// isOutdated reports whether the live tables of p are of another version than
+// the code.
+func isOutdated(ctx context.Context, q querier, p *projections.Projection) (bool, error) {
+	var version int
+	err := q.QueryRowContext(ctx, `SELECT version FROM projection WHERE name = $1`, p.Name).Scan(&version)
+	return version != p.Version, unreachable(err)
 }
 
 func rebuild(ctx context.Context, conn *sql.Conn, p *projections.Projection, progress Progress) (Rebuilt, error) {
