@@ -2,7 +2,6 @@ package braincert
 
 import (
 	"strings"
-	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -66,7 +65,7 @@ func (r *reader) certificate(details payload.Value) domain.Certificate {
 	case said && !expires:
 		c.Expiry = domain.ExpiryNever
 	case said && filled(date):
-		c.ExpiresAt = r.Until(date, time.Microsecond)
+		c.ExpiresAt = r.Until(date)
 	}
 	switch {
 	case !c.ExpiresAt.IsZero():

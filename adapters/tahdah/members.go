@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -173,7 +172,7 @@ func (r *reader) memberChanged(m Membership, implied string, v payload.Value) do
 		GroupName: r.TryText(first(v, m.GroupName)),
 		Status:    r.status(first(v, m.Status), implied),
 		From:      r.Time(first(v, m.From)),
-		Until:     r.Until(first(v, m.Until), time.Second),
+		Until:     r.Until(first(v, m.Until)),
 		ChangedAt: r.Time(first(v, m.ChangedAt)),
 		Assumed:   !m.Confirmed,
 	}

@@ -22,7 +22,7 @@ func enrolled(d *delivery) domain.Event {
 		Enrolment:   d.TryLabel(v.Get("id")),
 		EnrolledAt:  since,
 		StartedAt:   d.TryTime(v.Get("started_at")),
-		AccessUntil: d.tryUntil(v.Get("expiry_date")),
+		AccessUntil: d.TryUntil(v.Get("expiry_date")),
 		Trial:       d.action == "trial" || d.TryYes(v.Get("free_trial")),
 	}
 }
@@ -98,7 +98,7 @@ func (d *delivery) certificate() domain.Certificate {
 		State:     domain.CertificateUnknown,
 		ID:        d.TryLabel(v.Get("credential_id")),
 		URL:       domain.Personal(d.TryText(v.Get("certificate_url"))),
-		ExpiresAt: d.until(v.Get("certificate_expiry_date")),
+		ExpiresAt: d.Until(v.Get("certificate_expiry_date")),
 	}
 	names := v.Names()
 	switch {

@@ -2,17 +2,10 @@ package thinkific
 
 import (
 	"strings"
-	"time"
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/payload"
 )
-
-// until returns the last moment of a period; a bare date counts to its end.
-func (d *delivery) until(v payload.Value) time.Time { return d.Until(v, time.Second) }
-
-// tryUntil is [delivery.until] for a period that can be left out.
-func (d *delivery) tryUntil(v payload.Value) time.Time { return d.TryUntil(v, time.Second) }
 
 // name returns the first and last name of a person.
 func (d *delivery) name(v payload.Value) domain.Personal {

@@ -192,6 +192,6 @@ func subscription(d *delivery) domain.Event {
 		Interval:     d.TryLabel(v.Get("interval")),
 		StartedAt:    d.TryTime(v.Get("created_at")),
 		CancelledAt:  d.TryTime(v.Get("cancelled_at")),
-		EndsAt:       d.tryUntil(v.Get("scheduled_cancellation_at")),
+		EndsAt:       d.TryUntil(v.Get("scheduled_cancellation_at")),
 	}
 }

@@ -96,19 +96,19 @@ func (r *Reader) TryYes(v Value) bool {
 	})
 }
 
-// Until returns the last moment of a period. A bare date counts to its end,
-// which is a tick before the next day.
-func (r *Reader) Until(v Value, tick time.Duration) time.Time {
+// Until returns the last moment of a period. A bare date counts to its last
+// microsecond in UTC, as it does in a question as of that date.
+func (r *Reader) Until(v Value) time.Time {
 	t := r.Time(v)
 	if !t.IsZero() && v.DateOnly() {
-		t = t.AddDate(0, 0, 1).Add(-tick)
+		t = t.AddDate(0, 0, 1).Add(-time.Microsecond)
 	}
 	return t
 }
 
 // TryUntil is [Reader.Until] for a period that can be left out.
-func (r *Reader) TryUntil(v Value, tick time.Duration) time.Time {
-	return try(r, v, func(r *Reader, v Value) time.Time { return r.Until(v, tick) })
+func (r *Reader) TryUntil(v Value) time.Time {
+	return try(r, v, (*Reader).Until)
 }
 
 // Elements returns the elements of a list, which may be absent and must not be
