@@ -34,9 +34,9 @@ WITH h AS (
 ), records AS (
     INSERT INTO log (position, id, kind, source, occurred_at, recorded_at, delivery, cause, test, data, personal, leaf, root)
     SELECT u.position, u.id, u.kind, u.source, u.occurred_at, $3, u.delivery, u.cause, u.test, u.data, u.personal, u.leaf, u.root
-    FROM h, unnest($25::bigint[], $26::text[], $27::text[], $28::text[], $29::timestamptz[], $30::text[], $31::text[],
-        $32::boolean[], $33::json[], $34::bytea[], $35::bytea[], $36::bytea[])
-        AS u (position, id, kind, source, occurred_at, delivery, cause, test, data, personal, leaf, root)
+    FROM h, unnest($25::bigint[], $26::text[], $27::bytea[], $28::bytea[], $29::text[], $30::text[], $31::timestamptz[],
+        $32::text[], $33::text[], $34::boolean[], $35::json[], $36::bytea[])
+        AS u (position, id, leaf, root, kind, source, occurred_at, delivery, cause, test, data, personal)
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM records), (SELECT pg_notify('daybook_log', $2::text) FROM h)::text

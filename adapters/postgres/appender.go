@@ -50,13 +50,14 @@ type Appender struct {
 	append *sql.Stmt
 	lookup *sql.Stmt
 	head   *head // nil: has to be looked up
+	rows   *params
 }
 
 // NewAppender returns an appender to the log in db, which must be a pool for
 // the role [RoleWriter] with at least one connection to spare. Nothing is appended
 // until Run runs.
 func NewAppender(db *sql.DB) *Appender {
-	return &Appender{db: db, queue: make(chan *prepared, queueLength), done: make(chan struct{})}
+	return &Appender{db: db, queue: make(chan *prepared, queueLength), done: make(chan struct{}), rows: newParams()}
 }
 
 // Stats says how much has been appended since the start.
@@ -273,7 +274,7 @@ func (a *Appender) look(ctx context.Context, lookup *sql.Stmt, batch []*prepared
 // write plans the batch after h and writes the plan. It reports false if the
 // head is elsewhere by now or, if guarded, if something may be a repetition.
 func (a *Appender) write(ctx context.Context, stmt *sql.Stmt, batch []*prepared, h head, e *existing, guarded bool) ([]answer, bool, error) {
-	pl, err := newPlan(batch, h, e, time.Now())
+	pl, err := newPlan(batch, h, e, time.Now(), a.rows)
 	if err != nil {
 		return nil, false, err
 	}

@@ -5,8 +5,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/lib/pq"
@@ -92,11 +91,7 @@ type plan struct {
 	before, after head
 	answers       []answer
 	repeated      []repetition // answers whose records have to be read yet
-	deliveries    columns
-	scopes        columns
-	records       columns
-	guardKeys     columns
-	guardScopes   columns
+	*params
 }
 
 // A repetition is a delivery of the batch that repeats one in the log.
@@ -105,55 +100,115 @@ type repetition struct {
 	first  found
 }
 
-// columns are parallel text arrays, one per column of a statement.
-type columns []textArray
+// params are the rows of a batch, as append.sql wants them. They are large, so
+// the appender uses them again for the next batch.
+type params struct {
+	deliveries  columns
+	scopes      columns
+	records     columns
+	guardKeys   columns
+	guardScopes columns
+	ids         *ulid.MonotonicEntropy // of records
+	record      []byte                 // bytes of the one in hand
+}
 
-func (c columns) add(cells ...projections.Cell) {
+func newParams() *params {
+	return &params{
+		deliveries: make(columns, 15), scopes: make(columns, 3), records: make(columns, 12),
+		guardKeys: make(columns, 2), guardScopes: make(columns, 3),
+		ids: ulid.Monotonic(rand.Reader, 0),
+	}
+}
+
+// reset forgets the rows.
+func (p *params) reset() {
+	for _, c := range []columns{p.deliveries, p.scopes, p.records, p.guardKeys, p.guardScopes} {
+		for i := range c {
+			c[i] = c[i][:0]
+		}
+	}
+}
+
+// columns are the columns of some rows, each an array literal that is not
+// closed yet.
+type columns [][]byte
+
+// add adds the cells of a row to the columns from the first one on.
+func (c columns) add(first int, cells ...[]byte) {
 	for i, cell := range cells {
-		c[i] = append(c[i], cell)
+		separator := byte(',')
+		if len(c[first+i]) == 0 {
+			separator = '{'
+		}
+		c[first+i] = append(append(c[first+i], separator), cell...)
 	}
 }
 
 func (c columns) args() []any {
 	args := make([]any, len(c))
 	for i, column := range c {
-		args[i] = column
+		if len(column) == 0 {
+			column = append(column, '{')
+		}
+		args[i] = append(column, '}')
 	}
 	return args
 }
 
-func cell(s string) projections.Cell       { return projections.Cell{Text: s} }
-func cellOrNull(s string) projections.Cell { return projections.Cell{Text: s, Null: s == ""} }
-func cellOf(v any) projections.Cell        { return projections.Cell{Text: fmt.Sprint(v)} }
-func bytesCell(b []byte) projections.Cell {
-	return projections.Cell{Text: `\x` + hex.EncodeToString(b), Null: b == nil}
-}
-func momentCell(t time.Time) projections.Cell { return cell(micros(t).Format(time.RFC3339Nano)) }
-func ulidCell(id ulid.ULID) projections.Cell {
-	if id.IsZero() {
-		return projections.Cell{Null: true}
+// cell returns a text that is not null.
+func cell(s string) projections.Cell { return projections.Cell{Text: s} }
+
+// textCell, and those below, return an element of an array literal.
+func textCell(s string) []byte {
+	b := append(make([]byte, 0, len(s)+len(s)/8+2), '"')
+	for i := range len(s) {
+		if s[i] == '"' || s[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
 	}
-	return cell(id.String())
+	return append(b, '"')
 }
 
+func textOrNullCell(s string) []byte {
+	if s == "" {
+		return nullCell
+	}
+	return textCell(s)
+}
+
+func intCell(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
+func boolCell(v bool) []byte { return strconv.AppendBool(nil, v) }
+func bytesCell(b []byte) []byte {
+	c := append(make([]byte, 0, 5+2*len(b)), `"\\x`...)
+	return append(hex.AppendEncode(c, b), '"')
+}
+func momentCell(t time.Time) []byte { return micros(t).AppendFormat(nil, time.RFC3339Nano) }
+
+func ulidOrNullCell(id ulid.ULID) []byte {
+	if id.IsZero() {
+		return nullCell
+	}
+	return ulidCell(id)
+}
+func ulidCell(id ulid.ULID) []byte { return []byte(id.String()) }
+
+var nullCell = []byte("NULL")
+
 // newPlan decides what becomes of each delivery of the batch after h, given what
-// is in the log.
-func newPlan(batch []*prepared, h head, e *existing, now time.Time) (*plan, error) {
+// is in the log. It uses rows, and so forgets the plan that used them before.
+func newPlan(batch []*prepared, h head, e *existing, now time.Time, rows *params) (*plan, error) {
+	rows.reset()
 	pl := &plan{
-		before:      h,
-		after:       head{h.position, micros(now), h.frontier.Clone()},
-		answers:     make([]answer, len(batch)),
-		deliveries:  make(columns, 15),
-		scopes:      make(columns, 3),
-		records:     make(columns, 12),
-		guardKeys:   make(columns, 2),
-		guardScopes: make(columns, 3),
+		before:  h,
+		after:   head{h.position, micros(now), h.frontier.Clone()},
+		answers: make([]answer, len(batch)),
+		params:  rows,
 	}
 	// Time never runs backwards in the log, whatever the clock does.
 	if pl.after.recordedAt.Before(h.recordedAt) {
 		pl.after.recordedAt = h.recordedAt
 	}
-	ids := ulid.Monotonic(rand.Reader, 0)
 	for i, p := range batch {
 		same, contradicted := e.repeated(p)
 		if same != nil {
@@ -170,7 +225,7 @@ func newPlan(batch []*prepared, h head, e *existing, now time.Time) (*plan, erro
 				return nil, err
 			}
 		}
-		f, err := pl.add(p, ids)
+		f, err := pl.add(p)
 		if err != nil {
 			return nil, err
 		}
@@ -195,7 +250,7 @@ func repeatedAnswer(p *prepared, f found) answer {
 }
 
 // add plans the rows of one delivery.
-func (pl *plan) add(p *prepared, ids ulid.MonotonicReader) (found, error) {
+func (pl *plan) add(p *prepared) (found, error) {
 	f := found{position: pl.after.position + 1, records: len(p.facts), id: p.ID.String(), status: p.status, body: p.body}
 	for _, fact := range p.facts {
 		pl.after.position++
@@ -213,38 +268,32 @@ func (pl *plan) add(p *prepared, ids ulid.MonotonicReader) (found, error) {
 			Personal:   fact.personal,
 		}
 		var err error
-		if r.ID, err = ulid.New(ulid.Timestamp(r.RecordedAt), ids); err != nil {
+		if r.ID, err = ulid.New(ulid.Timestamp(r.RecordedAt), pl.ids); err != nil {
 			return found{}, err
 		}
-		leaf := tree.Leaf(r.AppendBytes(nil))
+		pl.record = r.AppendBytes(pl.record[:0])
+		leaf := tree.Leaf(pl.record)
 		pl.after.frontier.Append(leaf)
 		root := pl.after.frontier.Root()
-		pl.records.add(cellOf(r.Position), ulidCell(r.ID), cell(string(r.Kind)), cell(r.Source), momentCell(r.OccurredAt),
-			ulidCell(r.Delivery), ulidCell(r.Cause), cellOf(r.Test), cell(string(r.Data)), bytesCell(r.Personal),
-			bytesCell(leaf[:]), bytesCell(root[:]))
+		pl.records.add(0, intCell(r.Position), ulidCell(r.ID), bytesCell(leaf[:]), bytesCell(root[:]))
+		pl.records.add(4, fact.cells...)
 		f.planned = append(f.planned, domain.ReceiptRecord{
 			Position: r.Position, ID: r.ID, Kind: r.Kind, Leaf: base64.StdEncoding.EncodeToString(leaf[:]),
 		})
 	}
-	pl.deliveries.add(cellOf(f.position), cellOf(f.records), ulidCell(p.ID), cell(p.Source), cell(p.Topic), cellOrNull(p.key),
-		cell(string(p.status)), cellOf(p.Test), cell(strings.Join(p.Flags, ",")), cell(p.Verified), momentCell(p.ReceivedAt),
-		ulidCell(p.Cause), cell(string(p.header)), bytesCell(nonNil(p.Body)), bytesCell(p.body[:]))
+	position := intCell(f.position)
+	pl.deliveries.add(0, position, intCell(int64(f.records)))
+	pl.deliveries.add(2, p.cells...)
+	source := textCell(p.Source)
 	if p.key != "" {
-		pl.guardKeys.add(cell(p.Source), cell(p.key))
+		pl.guardKeys.add(0, source, textCell(p.key))
 	}
-	for _, scope := range p.scopes {
-		pl.scopes.add(cell(p.Source), cell(scope), cellOf(f.position))
-		pl.guardScopes.add(cell(p.Source), cell(scope), bytesCell(p.body[:]))
+	for _, s := range p.scopes {
+		scope := textCell(s)
+		pl.scopes.add(0, source, scope, position)
+		pl.guardScopes.add(0, source, scope, bytesCell(p.body[:]))
 	}
 	return f, nil
-}
-
-// nonNil returns b, or an empty slice for nil: a body may be empty, not absent.
-func nonNil(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
 }
 
 // args returns the parameters of append.sql. If guarded, the statement refuses
@@ -252,7 +301,7 @@ func nonNil(b []byte) []byte {
 func (pl *plan) args(guarded bool) []any {
 	keys, scopes := pl.guardKeys, pl.guardScopes
 	if !guarded {
-		keys, scopes = make(columns, 2), make(columns, 3)
+		keys, scopes = make(columns, len(keys)), make(columns, len(scopes))
 	}
 	args := []any{pl.before.position, pl.after.position, pl.after.recordedAt, pl.after.frontier.Bytes()}
 	for _, c := range []columns{keys, scopes, pl.deliveries, pl.records, pl.scopes} {

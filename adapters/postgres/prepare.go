@@ -25,6 +25,7 @@ type prepared struct {
 	header []byte // JSON
 	status domain.Status
 	facts  []encoded
+	cells  [][]byte // of its row, from column id on
 	answer chan answer
 }
 
@@ -32,7 +33,8 @@ type prepared struct {
 type encoded struct {
 	fact     domain.Fact
 	data     []byte
-	personal []byte // sealed
+	personal []byte   // sealed
+	cells    [][]byte // of its row, from column kind on
 }
 
 // An answer is what the caller of Append gets.
@@ -65,7 +67,11 @@ func prepare(d domain.Delivery) (*prepared, error) {
 	if len(facts) == 0 {
 		facts = []domain.Fact{{Event: domain.IntakeUnrecognized{Topic: p.Topic, Reason: orElse(p.Reason, "nothing to keep")}}}
 	}
-	return p, p.encode(facts)
+	if err := p.encode(facts); err != nil {
+		return nil, err
+	}
+	p.write()
+	return p, nil
 }
 
 // encode sets the facts of p and the status that follows from them.
@@ -90,9 +96,30 @@ func (p *prepared) encode(facts []domain.Fact) error {
 		if len(personal) > 0 {
 			rand.Read(salt[:]) // never fails
 		}
-		p.facts = append(p.facts, encoded{f, data, domain.SealPersonal(salt, personal)})
+		p.facts = append(p.facts, encoded{fact: f, data: data, personal: domain.SealPersonal(salt, personal)})
 	}
 	return nil
+}
+
+// write sets the cells of the rows to write, all but those that say where they
+// are in the log.
+func (p *prepared) write() {
+	id, source, test := ulidCell(p.ID), textCell(p.Source), boolCell(p.Test)
+	cause := ulidOrNullCell(p.Cause)
+	p.cells = [][]byte{
+		id, source, textCell(p.Topic), textOrNullCell(p.key), textCell(string(p.status)), test, textCell(strings.Join(p.Flags, ",")),
+		textCell(p.Verified), momentCell(p.ReceivedAt), cause, textCell(string(p.header)), bytesCell(p.Body), bytesCell(p.body[:]),
+	}
+	for i := range p.facts {
+		f := &p.facts[i]
+		personal := nullCell
+		if f.personal != nil {
+			personal = bytesCell(f.personal)
+		}
+		f.cells = [][]byte{
+			textCell(string(f.fact.Event.Kind())), source, momentCell(f.fact.OccurredAt), id, cause, test, textCell(string(f.data)), personal,
+		}
+	}
 }
 
 // conflicting returns p as it is recorded if its key was there already with
@@ -106,6 +133,7 @@ func (p *prepared) conflicting(first string) (*prepared, error) {
 		Reason: "conflict: delivery " + first + " has the same key and other bytes",
 	}}})
 	c.status = domain.Conflicting
+	c.write()
 	return &c, err
 }
 
