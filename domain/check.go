@@ -57,6 +57,22 @@ func (c *check) label(field, s string) {
 	}
 }
 
+// Label returns what a sender wrote as a text that can be a key: without control
+// characters, bad bytes as U+FFFD, and cut to the limit.
+func Label(s string) string {
+	// What is cut off later need not be looked at first.
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s[:min(len(s), 8*MaxIDBytes)], "\uFFFD"))
+	if len(s) > MaxIDBytes {
+		s = strings.ToValidUTF8(s[:MaxIDBytes], "")
+	}
+	return s
+}
+
 // text wants free text, or none.
 func (c *check) text(field, s string) {
 	switch {
@@ -95,9 +111,18 @@ func (c *check) time(field string, t time.Time) {
 	if !t.Equal(t.Truncate(time.Microsecond)) || t.Location() != time.UTC {
 		c.fail(field, "is not in UTC and whole microseconds")
 	}
-	if y := t.Year(); y < 1 || y > 9999 {
-		c.fail(field, "has the year %d", y)
+	if err := CheckTime(t); err != nil {
+		c.fail(field, "%s", err)
 	}
+}
+
+// CheckTime reports whether t, in UTC, is within the years that every part of
+// the system can hold.
+func CheckTime(t time.Time) error {
+	if y := t.UTC().Year(); y < 1 || y > 9999 {
+		return fmt.Errorf("has the year %d", y)
+	}
+	return nil
 }
 
 // CheckDecimal reports whether d is within [MaxDigits] and [MaxScale].

@@ -110,7 +110,7 @@ func appendULID(b []byte, id ulid.ULID) []byte {
 	return append(b, text[:]...)
 }
 
-// Decode sets r.Event from its stored form.
+// Decode sets r.Event from its stored form. If that fails, Event stays nil.
 func (r *Record) Decode() error {
 	personal, err := OpenPersonal(r.Personal)
 	if err != nil {

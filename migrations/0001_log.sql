@@ -8,7 +8,7 @@ CREATE TABLE log (
     id          text COLLATE "C" NOT NULL UNIQUE CHECK (length(id) = 26),
     kind        text COLLATE "C" NOT NULL CHECK (kind <> ''),
     source      text COLLATE "C" NOT NULL CHECK (source <> ''),
-    occurred_at timestamptz      NOT NULL,
+    occurred_at timestamptz      NOT NULL CHECK (extract(year FROM occurred_at AT TIME ZONE 'UTC') BETWEEN 1 AND 9999),
     recorded_at timestamptz      NOT NULL,
     delivery    text COLLATE "C" NOT NULL, -- delivery.id
     cause       text COLLATE "C",          -- delivery.id or log.id that it follows from
@@ -102,32 +102,3 @@ ALTER TABLE log ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE delivery ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE delivery_scope ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE head ENABLE ALWAYS TRIGGER append_only;
-
--- The writer appends and can do nothing else; the projector reads the log and
--- keeps what is derived from it. Roles belong to the cluster and not to the
--- database, so they may be there already; where the user may not make any, the
--- triggers alone keep the log.
--- +goose StatementBegin
-DO $$
-DECLARE
-    r text;
-BEGIN
-    FOREACH r IN ARRAY ARRAY['daybook_writer', 'daybook_projector'] LOOP
-        BEGIN
-            EXECUTE format('CREATE ROLE %I NOLOGIN', r);
-        EXCEPTION
-            WHEN duplicate_object OR unique_violation THEN NULL;
-            WHEN insufficient_privilege THEN RAISE NOTICE 'role % is not there and may not be made', r;
-        END;
-    END LOOP;
-    IF (SELECT count(*) FROM pg_roles WHERE rolname IN ('daybook_writer', 'daybook_projector')) = 2 THEN
-        EXECUTE format('GRANT USAGE ON SCHEMA %I TO daybook_writer, daybook_projector', current_schema());
-        GRANT SELECT, INSERT ON log, delivery, delivery_scope TO daybook_writer;
-        GRANT SELECT, UPDATE ON head TO daybook_writer;
-        GRANT SELECT ON log, delivery, delivery_scope, head TO daybook_projector;
-        GRANT SELECT, INSERT, UPDATE, DELETE ON cursor, projection TO daybook_projector;
-        EXECUTE format('GRANT daybook_writer, daybook_projector TO %I', current_user);
-    END IF;
-END
-$$;
--- +goose StatementEnd

@@ -51,14 +51,27 @@ func (p *Projection) View(name string) (View, bool) {
 
 // Apply folds one record over the store. A record that its provider marked as a
 // test is left out.
-func (p *Projection) Apply(s Store, r *domain.Record) error {
+//
+// A record that cannot be decoded, and a fold that panics, are as good as a fold
+// that refuses: they stop this projection and nothing else.
+func (p *Projection) Apply(s Store, r *domain.Record) (err error) {
 	if r.Test {
 		return nil
 	}
-	if err := p.Fold(&Tx{store: s, record: r}, r); err != nil {
-		return &FoldError{Projection: p.Name, Position: r.Position, Err: err}
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("the fold failed: %v", cause)
+		}
+		if err != nil {
+			err = &FoldError{Projection: p.Name, Position: r.Position, Err: err}
+		}
+	}()
+	if r.Event == nil {
+		if err := r.Decode(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return p.Fold(&Tx{store: s, record: r}, r)
 }
 
 // A FoldError says which record a projection cannot take, and why.

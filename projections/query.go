@@ -118,11 +118,13 @@ func (q *Query) parse(v View, name, value string) (err error) {
 
 // parseMoment reads a time, or a date as its last microsecond in UTC.
 func parseMoment(s string) (time.Time, error) {
-	if day, err := time.Parse(time.DateOnly, s); err == nil {
-		return day.AddDate(0, 0, 1).Add(-time.Microsecond), nil
+	t, err := time.Parse(time.DateOnly, s)
+	if err == nil {
+		t = t.AddDate(0, 0, 1).Add(-time.Microsecond)
+	} else if t, err = time.Parse(time.RFC3339Nano, s); err != nil {
+		return time.Time{}, err
 	}
-	t, err := time.Parse(time.RFC3339Nano, s)
-	return t.UTC().Truncate(time.Microsecond), err
+	return t.UTC().Truncate(time.Microsecond), domain.CheckTime(t)
 }
 
 // normal returns the cell in which a value of the type is stored.
@@ -142,6 +144,9 @@ func normal(typ Type, value string) (Cell, error) {
 		return Cell{Text: d.String()}, nil
 	case TypeTime:
 		t, err := time.Parse(time.RFC3339Nano, value)
+		if err == nil {
+			err = domain.CheckTime(t)
+		}
 		return TimeCell(t.Truncate(time.Microsecond)), err
 	case TypeBool:
 		b, err := strconv.ParseBool(value)

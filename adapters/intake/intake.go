@@ -9,6 +9,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -140,11 +142,11 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (domain.Receip
 // is appended as quarantined, with the field and the reason.
 func Record(ctx context.Context, log Appender, source Source, r domain.Request, how string) (domain.Receipt, error) {
 	d := domain.Delivery{
-		ID:         ulid.Make(),
+		ID:         ulid.MustNew(ulid.Timestamp(r.ReceivedAt), ulid.DefaultEntropy()),
 		Source:     source.Name,
 		ReceivedAt: r.ReceivedAt.Truncate(time.Microsecond),
 		Verified:   how,
-		Header:     kept(r.Header),
+		Header:     kept(r.Header, r.Token),
 		Body:       r.Body,
 	}
 	var err error
@@ -172,27 +174,12 @@ func translate(p Provider, r domain.Request) (t domain.Translation, err error) {
 
 // quarantined returns the event that says why a delivery cannot be booked.
 func quarantined(topic string, err error) domain.IntakeQuarantined {
-	q := domain.IntakeQuarantined{Topic: label(topic), Reason: label(err.Error())}
+	q := domain.IntakeQuarantined{Topic: domain.Label(topic), Reason: domain.Label(err.Error())}
 	if field, ok := errors.AsType[*domain.FieldError](err); ok {
-		q.Field, q.Reason = label(field.Field), label(field.Reason)
+		q.Field, q.Reason = domain.Label(field.Field), domain.Label(field.Reason)
 	}
+	q.Reason = cmp.Or(q.Reason, "no reason given")
 	return q
-}
-
-// label cuts what a sender wrote to what an event can hold.
-func label(s string) string {
-	s = strings.ToValidUTF8(s, "?")
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
-	for len(s) > domain.MaxIDBytes {
-		r := []rune(s)
-		s = string(r[:len(r)-1])
-	}
-	return s
 }
 
 // errMethod says that a webhook is a POST.
@@ -214,17 +201,36 @@ func acceptable(header http.Header) error {
 }
 
 // kept returns the headers that are recorded: all but what would let a reader of
-// the log send deliveries of his own.
-func kept(header map[string][]string) map[string][]string {
+// the log send deliveries of his own. A proxy may repeat the path, and with it
+// the token, in a header of its own.
+func kept(header map[string][]string, token string) map[string][]string {
 	k := make(map[string][]string, len(header))
 	for name, values := range header {
 		switch http.CanonicalHeaderKey(name) {
 		case "Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key":
-			values = []string{"(not kept)"}
+			k[name] = []string{notKept}
+			continue
 		}
-		k[name] = values
+		for _, v := range values {
+			if reveals(v, token) {
+				v = notKept
+			}
+			k[name] = append(k[name], v)
+		}
 	}
 	return k
+}
+
+// notKept stands for a header that is not recorded.
+const notKept = "(not kept)"
+
+// reveals reports whether a header value holds the token, as it is or escaped.
+func reveals(value, token string) bool {
+	if token == "" {
+		return false
+	}
+	plain, err := url.PathUnescape(value)
+	return strings.Contains(value, token) || strings.Contains(value, url.PathEscape(token)) || err == nil && strings.Contains(plain, token)
 }
 
 // refuse answers a request that was not recorded.

@@ -103,7 +103,7 @@ func (a *Appender) Append(ctx context.Context, d domain.Delivery) (domain.Receip
 
 func unavailable(err error) error {
 	return domain.Errorf(domain.Unavailable, "append", "%w", err).
-		WithHint("Send the same delivery again; it is never recorded twice.")
+		WithHint("Send the same delivery again; if it was recorded, the answer says so.")
 }
 
 // Run appends what callers hand over until ctx is done. It must be called once.
@@ -146,13 +146,18 @@ func (a *Appender) drain(first *prepared, crowded bool) []*prepared {
 }
 
 // commit appends the batch and answers every caller in it. If the connection is
-// lost the outcome is looked up by delivery id on a new one. If the batch fails
-// for another reason, each delivery is tried by itself, so that a bad one fails
-// alone.
+// lost the outcome is looked up by delivery id on a new one. If the server cannot
+// write now, nobody can be helped. If the batch fails for another reason, each
+// delivery is tried by itself, so that a bad one fails alone.
 func (a *Appender) commit(ctx context.Context, batch []*prepared) {
 	ctx, cancel := context.WithTimeout(ctx, appendTimeout)
 	defer cancel()
-	interrupted := false
+	a.commitBatch(ctx, batch, false)
+}
+
+// commitBatch is commit for a batch of which an earlier attempt, if interrupted,
+// may have succeeded unnoticed.
+func (a *Appender) commitBatch(ctx context.Context, batch []*prepared, interrupted bool) {
 	for {
 		answers, err := a.try(ctx, batch, interrupted)
 		switch {
@@ -171,6 +176,10 @@ func (a *Appender) commit(ctx context.Context, batch []*prepared) {
 			}
 			answerAll(batch, unavailable(unreachable(err)))
 			return
+		case serverRefuses(err):
+			a.head = nil
+			answerAll(batch, unavailable(err))
+			return
 		case len(batch) == 1:
 			a.head = nil
 			answerAll(batch, domain.Errorf(domain.CodeOf(err), "append", "%w", err))
@@ -178,7 +187,7 @@ func (a *Appender) commit(ctx context.Context, batch []*prepared) {
 		}
 		a.head = nil
 		for _, p := range batch {
-			a.commit(ctx, []*prepared{p})
+			a.commitBatch(ctx, []*prepared{p}, interrupted)
 		}
 		return
 	}

@@ -53,6 +53,14 @@ func quote(b *strings.Builder, s string) {
 	b.WriteByte('"')
 }
 
+// serverRefuses reports whether err says that the server can write nothing for
+// now, whatever it is asked: its disk or its connections are exhausted (53), it is
+// recovering or read-only (55, 25006), or it asks to try again (40).
+func serverRefuses(err error) bool {
+	e, ok := errors.AsType[*pq.Error](err)
+	return ok && (e.Code.Class() == "53" || e.Code.Class() == "55" || e.Code.Class() == "40" || e.Code == "25006")
+}
+
 // connectionLost reports whether err says that the connection, and not the
 // statement, failed: whether the statement took effect is then unknown.
 func connectionLost(err error) bool {

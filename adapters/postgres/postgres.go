@@ -16,6 +16,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	_ "embed"
 	"errors"
 	"fmt"
 	"net/url"
@@ -30,6 +31,9 @@ import (
 	"github.com/daybook-ledger/daybook/migrations"
 )
 
+//go:embed grants.sql
+var grantsSQL string
+
 // A Role is what a connection may do; see migrations.
 type Role string
 
@@ -41,15 +45,18 @@ const (
 )
 
 // Open returns a pool of at most conns connections to the database at dsn, a
-// PostgreSQL URL or connection string, that act as role. Where the role does
-// not exist, because the user may not make any, they act as the user.
+// PostgreSQL URL or connection string, that act as role. Where the role cannot be
+// taken, because the user may not make or grant any, they act as the user.
 func Open(ctx context.Context, dsn string, role Role, conns int) (*sql.DB, error) {
-	db, err := open(dsn, map[string]string{
+	settings := map[string]string{
 		"timezone":         "UTC",
 		"application_name": "daybook",
+		// A user's schema of his own name would come first otherwise.
+		"search_path": "public",
 		// A process that is frozen inside a transaction must not hold its locks.
 		"idle_in_transaction_session_timeout": "60000",
-	}, conns)
+	}
+	db, err := open(dsn, settings, conns)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +67,8 @@ func Open(ctx context.Context, dsn string, role Role, conns int) (*sql.DB, error
 		return db, nil
 	}
 	var may bool
-	err = db.QueryRowContext(ctx, `SELECT coalesce((SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles WHERE rolname = $1), false)`, string(role)).Scan(&may)
+	err = db.QueryRowContext(ctx, `SELECT coalesce((SELECT pg_has_role(oid, 'MEMBER') AND has_table_privilege(oid, 'log', 'SELECT')
+		FROM pg_roles WHERE rolname = $1), false)`, string(role)).Scan(&may)
 	if err != nil {
 		return nil, errors.Join(unreachable(err), db.Close())
 	}
@@ -70,12 +78,8 @@ func Open(ctx context.Context, dsn string, role Role, conns int) (*sql.DB, error
 	if err := db.Close(); err != nil {
 		return nil, err
 	}
-	return open(dsn, map[string]string{
-		"timezone":                            "UTC",
-		"application_name":                    "daybook",
-		"idle_in_transaction_session_timeout": "60000",
-		"role":                                string(role),
-	}, conns)
+	settings["role"] = string(role)
+	return open(dsn, settings, conns)
 }
 
 // open returns a pool whose sessions start with the given settings.
@@ -141,15 +145,7 @@ func Migrate(ctx context.Context, db *sql.DB) error {
 			WithHint("The user of DATABASE_URL must own the database.")
 	}
 	return inTx(ctx, db, nil, func(tx *sql.Tx) error {
-		// Not in a migration: a database that is made from a template starts
-		// without its grants. The lock keeps two processes from granting at once.
-		_, err := tx.ExecContext(ctx, `DO $$ BEGIN
-			PERFORM pg_advisory_xact_lock(hashtext('daybook grants'));
-			IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'daybook_projector')
-			AND NOT has_database_privilege('daybook_projector', current_database(), 'CREATE') THEN
-				EXECUTE format('GRANT CREATE ON DATABASE %I TO daybook_projector', current_database());
-			END IF;
-		END $$`)
+		_, err := tx.ExecContext(ctx, grantsSQL)
 		return err
 	})
 }

@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -47,7 +49,7 @@ type answer struct {
 // one of its facts is not well formed.
 func prepare(d domain.Delivery) (*prepared, error) {
 	p := &prepared{Delivery: d, body: sha256.Sum256(d.Body), answer: make(chan answer, 1)}
-	p.Topic = clip(p.Topic)
+	p.Topic = domain.Label(p.Topic)
 	p.key = short(p.Key)
 	if p.key == "" {
 		sum := sha256.Sum256([]byte(p.Topic + "\x00" + string(p.Body)))
@@ -59,13 +61,15 @@ func prepare(d domain.Delivery) (*prepared, error) {
 	for _, s := range p.Scopes {
 		p.scopes = append(p.scopes, short(s))
 	}
+	slices.Sort(p.scopes)
+	p.scopes = slices.Compact(p.scopes)
 	var err error
 	if p.header, err = domain.Marshal(latin1(p.Header)); err != nil {
 		return nil, err
 	}
 	facts := p.Facts
 	if len(facts) == 0 {
-		facts = []domain.Fact{{Event: domain.IntakeUnrecognized{Topic: p.Topic, Reason: orElse(p.Reason, "nothing to keep")}}}
+		facts = []domain.Fact{{Event: domain.IntakeUnrecognized{Topic: p.Topic, Reason: cmp.Or(domain.Label(p.Reason), "nothing to keep")}}}
 	}
 	if err := p.encode(facts); err != nil {
 		return nil, err
@@ -92,6 +96,9 @@ func (p *prepared) encode(facts []domain.Fact) error {
 			f.OccurredAt = p.ReceivedAt
 		}
 		f.OccurredAt = micros(f.OccurredAt)
+		if err := domain.CheckTime(f.OccurredAt); err != nil {
+			return domain.Errorf(domain.Invalid, "append", "%w", &domain.FieldError{Field: "occurred_at", Reason: err.Error()})
+		}
 		var salt [32]byte
 		if len(personal) > 0 {
 			rand.Read(salt[:]) // never fails
@@ -107,7 +114,7 @@ func (p *prepared) write() {
 	id, source, test := ulidCell(p.ID), textCell(p.Source), boolCell(p.Test)
 	cause := ulidOrNullCell(p.Cause)
 	p.cells = [][]byte{
-		id, source, textCell(p.Topic), textOrNullCell(p.key), textCell(string(p.status)), test, textCell(strings.Join(p.Flags, ",")),
+		id, source, textCell(p.Topic), textOrNullCell(p.key), textCell(string(p.status)), test, textCell(flags(p.Flags)),
 		textCell(p.Verified), momentCell(p.ReceivedAt), cause, textCell(string(p.header)), bytesCell(p.Body), bytesCell(p.body[:]),
 	}
 	for i := range p.facts {
@@ -120,6 +127,15 @@ func (p *prepared) write() {
 			textCell(string(f.fact.Event.Kind())), source, momentCell(f.fact.OccurredAt), id, cause, test, textCell(string(f.data)), personal,
 		}
 	}
+}
+
+// flags returns a list of flags as it is stored.
+func flags(list []string) string {
+	words := make([]string, len(list))
+	for i, f := range list {
+		words[i] = domain.Label(f)
+	}
+	return strings.Join(words, ",")
 }
 
 // conflicting returns p as it is recorded if its key was there already with
@@ -146,21 +162,6 @@ func short(key string) string {
 	return "sha256/" + hex.EncodeToString(sum[:])
 }
 
-// clip returns a topic as it is stored: what a sender wrote, cut to a label.
-func clip(topic string) string {
-	topic = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return '?'
-		}
-		return r
-	}, topic)
-	for len(topic) > domain.MaxIDBytes {
-		_, size := utf8.DecodeLastRuneInString(topic)
-		topic = topic[:len(topic)-size]
-	}
-	return topic
-}
-
 // latin1 returns the headers with values that are no UTF-8 read as ISO 8859-1,
 // which is what such a value is (RFC 9110, section 5.5), so that JSON keeps every
 // byte.
@@ -179,11 +180,4 @@ func latin1(header map[string][]string) map[string][]string {
 		}
 	}
 	return kept
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

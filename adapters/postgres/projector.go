@@ -56,24 +56,50 @@ func (e *Projector) setup(ctx context.Context, p *projections.Projection) error 
 		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, "setup "+p.Name); err != nil {
 			return err
 		}
-		var there bool
-		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM projection WHERE name = $1)`, p.Name).Scan(&there); err != nil || there {
+		var version int
+		err := tx.QueryRowContext(ctx, `SELECT version FROM projection WHERE name = $1`, p.Name).Scan(&version)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return create(ctx, tx, p)
+		case err != nil || version != p.Version:
 			return err
 		}
-		if err := createSchema(ctx, tx, p.Name, p); err != nil {
+		// A dump may have been restored without what can be derived again.
+		whole, err := isWhole(ctx, tx, p)
+		if err != nil || whole {
 			return err
 		}
-		for _, t := range p.Tables {
-			if err := indexTable(ctx, tx, p.Name, t); err != nil {
-				return err
-			}
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO cursor (follower) VALUES ($1)`, Follower(p)); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO projection (name, version) VALUES ($1, $2)`, p.Name, p.Version)
+		_, err = tx.ExecContext(ctx, `UPDATE projection SET version = 0 WHERE name = $1`, p.Name)
 		return err
 	})
+}
+
+// create makes the tables of p, empty.
+func create(ctx context.Context, tx *sql.Tx, p *projections.Projection) error {
+	if err := createSchema(ctx, tx, p.Name, p); err != nil {
+		return err
+	}
+	for _, t := range p.Tables {
+		if err := indexTable(ctx, tx, p.Name, t); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO cursor (follower) VALUES ($1) ON CONFLICT (follower) DO UPDATE SET position = 0`, Follower(p)); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO projection (name, version) VALUES ($1, $2)`, p.Name, p.Version)
+	return err
+}
+
+// isWhole reports whether all tables of p are there.
+func isWhole(ctx context.Context, tx *sql.Tx, p *projections.Projection) (bool, error) {
+	for _, t := range p.Tables {
+		var there bool
+		if err := tx.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL`, relation(p.Name, t)).Scan(&there); err != nil || !there {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // createSchema makes a schema with the projection's empty tables.
@@ -93,7 +119,42 @@ func createSchema(ctx context.Context, tx *sql.Tx, schema string, p *projections
 // of p, in the caller's transaction, which must hold p's cursor at after and
 // move it to upTo.
 func (e *Projector) Apply(ctx context.Context, tx *sql.Tx, p *projections.Projection, after, upTo int64) error {
+	// The cursor is held, so nobody swaps the tables now.
+	if _, err := checkVersion(ctx, tx, p, ""); err != nil {
+		return err
+	}
 	return apply(ctx, tx, p.Name, p, after, upTo)
+}
+
+// lockCursor takes p's cursor, which is the lock on its live tables, and returns
+// its position. It refuses tables of another version than the code.
+func lockCursor(ctx context.Context, tx *sql.Tx, p *projections.Projection) (position int64, err error) {
+	return checkVersion(ctx, tx, p, ` FOR UPDATE OF c`)
+}
+
+func checkVersion(ctx context.Context, tx *sql.Tx, p *projections.Projection, lock string) (position int64, err error) {
+	var version int
+	err = tx.QueryRowContext(ctx, `SELECT c.position, p.version FROM cursor c JOIN projection p ON p.name = $2 WHERE c.follower = $1`+lock, Follower(p), p.Name).
+		Scan(&position, &version)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, noTables(p.Name)
+	case err != nil:
+		return 0, err
+	case version != p.Version:
+		return position, otherVersion(p, version)
+	}
+	return position, nil
+}
+
+// otherVersion says that the live tables are not of the code's version.
+func otherVersion(p *projections.Projection, version int) error {
+	if version > p.Version {
+		return domain.Errorf(domain.Refused, "projection "+p.Name, "its tables are of version %d and this daybook is of version %d", version, p.Version).
+			WithHint("A newer daybook made them; upgrade this one.")
+	}
+	return domain.Errorf(domain.Refused, "projection "+p.Name, "its tables are of version %d and wait to be rebuilt as version %d", version, p.Version).
+		WithHint("Run: daybook projection rebuild " + p.Name)
 }
 
 // apply folds records into the tables of a schema. They are read and written
@@ -108,9 +169,7 @@ func apply(ctx context.Context, tx *sql.Tx, schema string, p *projections.Projec
 		if err != nil {
 			return err
 		}
-		if err := decodeAll(page); err != nil {
-			return err
-		}
+		decodeAll(page)
 		b := projections.NewBatch(p)
 		for {
 			missing, err := b.Fold(page)
@@ -164,9 +223,8 @@ func (e *Projector) CatchUp(ctx context.Context, p *projections.Projection, prog
 
 // step folds the next records and moves the cursor.
 func (e *Projector) step(ctx context.Context, tx *sql.Tx, p *projections.Projection) (position, head int64, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT position FROM cursor WHERE follower = $1 FOR UPDATE`, Follower(p)).Scan(&position)
-	if err != nil {
-		return 0, 0, err
+	if position, err = lockCursor(ctx, tx, p); err != nil {
+		return position, 0, err
 	}
 	if head, err = Head(ctx, tx); err != nil {
 		return position, 0, err
@@ -190,8 +248,8 @@ func moveCursor(ctx context.Context, tx *sql.Tx, p *projections.Projection, posi
 // returns an error that says what to do.
 func (e *Projector) stop(ctx context.Context, p *projections.Projection, fold *projections.FoldError) error {
 	err := inTx(ctx, e.db, nil, func(tx *sql.Tx) error {
-		var position int64
-		if err := tx.QueryRowContext(ctx, `SELECT position FROM cursor WHERE follower = $1 FOR UPDATE`, Follower(p)).Scan(&position); err != nil {
+		position, err := lockCursor(ctx, tx, p)
+		if err != nil {
 			return err
 		}
 		if position < fold.Position-1 {
@@ -202,7 +260,7 @@ func (e *Projector) stop(ctx context.Context, p *projections.Projection, fold *p
 				return err
 			}
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE projection SET stopped_at = $2, reason = $3 WHERE name = $1`, p.Name, fold.Position, fold.Err.Error())
+		_, err = tx.ExecContext(ctx, `UPDATE projection SET stopped_at = $2, reason = $3 WHERE name = $1`, p.Name, fold.Position, fold.Err.Error())
 		return err
 	})
 	if err != nil {
@@ -222,6 +280,12 @@ func (e *Projector) Stop(ctx context.Context, p *projections.Projection, err err
 	return err
 }
 
+// Stopped reports whether p is stopped before a record that it cannot take.
+func (e *Projector) Stopped(ctx context.Context, p *projections.Projection) (stopped bool, err error) {
+	err = e.db.QueryRowContext(ctx, `SELECT stopped_at IS NOT NULL FROM projection WHERE name = $1`, p.Name).Scan(&stopped)
+	return stopped, unreachable(err)
+}
+
 // Resume forgets that p was stopped, so that it is tried again.
 func (e *Projector) Resume(ctx context.Context, p *projections.Projection) error {
 	return inTx(ctx, e.db, nil, func(tx *sql.Tx) error {
@@ -230,28 +294,19 @@ func (e *Projector) Resume(ctx context.Context, p *projections.Projection) error
 	})
 }
 
-// decodeAll decodes the events of a page on all cores.
-func decodeAll(page []*domain.Record) error {
+// decodeAll decodes the events of a page on all cores. What cannot be decoded is
+// left to [projections.Projection.Apply], which says so.
+func decodeAll(page []*domain.Record) {
 	workers := min(runtime.GOMAXPROCS(0), 1+len(page)/500)
-	if workers == 1 {
-		return decodeSome(page)
-	}
-	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
-		wg.Go(func() { errs[w] = decodeSome(page[w*len(page)/workers : (w+1)*len(page)/workers]) })
+		wg.Go(func() {
+			for _, r := range page[w*len(page)/workers : (w+1)*len(page)/workers] {
+				_ = r.Decode()
+			}
+		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
-}
-
-func decodeSome(page []*domain.Record) error {
-	for _, r := range page {
-		if err := r.Decode(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // decoded yields pages of decoded records, reading the next one while the
@@ -271,9 +326,7 @@ func decoded(ctx context.Context, q querier, after, upTo int64) iter.Seq2[[]*dom
 		wg.Go(func() {
 			defer close(pages)
 			for page, err := range Records(ctx, q, after, upTo) {
-				if err == nil {
-					err = decodeAll(page)
-				}
+				decodeAll(page)
 				select {
 				case pages <- read{page, err}:
 				case <-ctx.Done():

@@ -32,6 +32,9 @@ type Rebuilt struct {
 // new ones are complete; live folding goes on meanwhile.
 func (e *Projector) Rebuild(ctx context.Context, p *projections.Projection, progress Progress) (done Rebuilt, err error) {
 	err = e.exclusively(ctx, p, func(conn *sql.Conn) error {
+		if _, err := isOutdated(ctx, conn, p); err != nil {
+			return err
+		}
 		done, err = rebuild(ctx, conn, p, progress)
 		return err
 	})
@@ -56,12 +59,21 @@ func (e *Projector) Upgrade(ctx context.Context, p *projections.Projection, prog
 	return upgraded, err
 }
 
-// isOutdated reports whether the live tables of p are of another version than
-// the code.
+// isOutdated reports whether the live tables of p are of an older version than
+// the code, or lost. Those of a newer one are refused: to build them again would
+// undo an upgrade that is under way.
 func isOutdated(ctx context.Context, q querier, p *projections.Projection) (bool, error) {
 	var version int
 	err := q.QueryRowContext(ctx, `SELECT version FROM projection WHERE name = $1`, p.Name).Scan(&version)
-	return version != p.Version, unreachable(err)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, noTables(p.Name)
+	case err != nil:
+		return false, unreachable(err)
+	case version > p.Version:
+		return false, otherVersion(p, version)
+	}
+	return version < p.Version, nil
 }
 
 func rebuild(ctx context.Context, conn *sql.Conn, p *projections.Projection, progress Progress) (Rebuilt, error) {
@@ -173,6 +185,22 @@ func loadMemory(ctx context.Context, conn *sql.Conn, p *projections.Projection, 
 	})
 }
 
+// retireTables returns the statements that lock the old tables and move them out
+// of the way, none if they were lost. They may be others than this version's.
+func retireTables(ctx context.Context, tx *sql.Tx, p *projections.Projection) ([]string, error) {
+	var schema, tables sql.NullString
+	err := tx.QueryRowContext(ctx, `SELECT to_regnamespace(quote_ident($1))::text,
+		(SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables WHERE schemaname = $1)`, p.Name).Scan(&schema, &tables)
+	if err != nil || !schema.Valid {
+		return nil, err
+	}
+	statements := []string{fmt.Sprintf(`SET LOCAL lock_timeout = %d`, swapPatience.Milliseconds())}
+	if tables.Valid {
+		statements = append(statements, `LOCK TABLE `+tables.String+` IN ACCESS EXCLUSIVE MODE`)
+	}
+	return append(statements, `ALTER SCHEMA `+pq.QuoteIdentifier(p.Name)+` RENAME TO `+pq.QuoteIdentifier(p.Name+"_old")), nil
+}
+
 // swapLag is how many records may be left to fold when the swap begins: few
 // enough that the live tables stand still for a moment only.
 const swapLag = 1000
@@ -231,17 +259,13 @@ func takePlace(ctx context.Context, conn *sql.Conn, p *projections.Projection, n
 		// A statement finds its tables first and takes its snapshot then. Without
 		// a lock on the old tables, one that began before the swap could see them
 		// with the new cursor.
-		var old string // they may be others than this version's
-		err := tx.QueryRowContext(ctx, `SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables WHERE schemaname = $1`, p.Name).Scan(&old)
+		retire, err := retireTables(ctx, tx, p)
 		if err != nil {
 			return err
 		}
-		for _, s := range []string{
-			fmt.Sprintf(`SET LOCAL lock_timeout = %d`, swapPatience.Milliseconds()),
-			`LOCK TABLE ` + old + ` IN ACCESS EXCLUSIVE MODE`,
-			`ALTER SCHEMA ` + pq.QuoteIdentifier(p.Name) + ` RENAME TO ` + pq.QuoteIdentifier(p.Name+"_old"),
-			`ALTER SCHEMA ` + pq.QuoteIdentifier(next) + ` RENAME TO ` + pq.QuoteIdentifier(p.Name),
-		} {
+		for _, s := range append(retire,
+			`ALTER SCHEMA `+pq.QuoteIdentifier(next)+` RENAME TO `+pq.QuoteIdentifier(p.Name),
+		) {
 			if _, err := tx.ExecContext(ctx, s); err != nil {
 				return err
 			}

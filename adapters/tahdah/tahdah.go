@@ -177,4 +177,4 @@ func (d *delivery) validate() error {
 }
 
 // topic returns a verb as it can be recorded.
-func topic(verb string) string { return payload.FitLabel(strings.TrimSpace(verb)) }
+func topic(verb string) string { return domain.Label(strings.TrimSpace(verb)) }

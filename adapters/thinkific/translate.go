@@ -218,7 +218,7 @@ func isTest(v payload.Value) bool {
 
 // topic returns a topic in its one spelling, as it can be recorded.
 func topic(s string) string {
-	s = payload.FitLabel(strings.ToLower(strings.TrimSpace(s)))
+	s = domain.Label(strings.ToLower(strings.TrimSpace(s)))
 	if ours, ok := aliases[s]; ok {
 		return ours
 	}

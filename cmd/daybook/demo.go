@@ -78,6 +78,8 @@ and refuses one that holds anything but its own deliveries.`,
 		Example: "  daybook demo\n  daybook demo --listen 127.0.0.1:0 --pace 0",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// What the configuration says is for serve.
+			a.databaseURL = os.Getenv("DATABASE_URL")
 			if a.stateDir == "" && a.databaseURL == "" {
 				dir, err := embeddedpg.DefaultStateDir()
 				if err != nil {
@@ -89,6 +91,7 @@ and refuses one that holds anything but its own deliveries.`,
 			if err != nil {
 				return err
 			}
+			o.check = (*server).onlyDemo
 			return a.serve(cmd.Context(), o, sources, func(ctx context.Context, s *server) error {
 				return a.demo(ctx, s, pace)
 			})
@@ -102,9 +105,6 @@ and refuses one that holds anything but its own deliveries.`,
 // demo plays the samples into s, shows what became of them, and waits.
 func (a *app) demo(ctx context.Context, s *server, pace time.Duration) error {
 	s.database.banner(a.stderr)
-	if err := s.onlyDemo(ctx); err != nil {
-		return err
-	}
 	fmt.Fprintf(a.stderr, "listening on %s\n\n", s.url)
 	statuses, err := a.play(ctx, s, pace)
 	if err != nil {

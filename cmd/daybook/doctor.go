@@ -144,10 +144,11 @@ func (a *app) checkTables(ctx context.Context, c *checks, d *database) (err erro
 
 // checkGuards looks at what keeps the log from being changed.
 func checkGuards(ctx context.Context, c *checks, db *sql.DB) error {
-	var triggers, roles int
-	err := db.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM pg_trigger WHERE tgname = 'append_only' AND tgenabled = 'A'),
-		(SELECT count(*) FROM pg_roles WHERE rolname IN ('daybook_writer', 'daybook_projector'))`).Scan(&triggers, &roles)
+	var triggers int
+	var role string
+	err := db.QueryRowContext(ctx, `SELECT count(*), current_user FROM pg_trigger
+		WHERE tgname = 'append_only' AND tgenabled = 'A' AND tgrelid IN ('log'::regclass, 'delivery'::regclass, 'delivery_scope'::regclass, 'head'::regclass)`).
+		Scan(&triggers, &role)
 	if err != nil {
 		return err
 	}
@@ -156,10 +157,10 @@ func checkGuards(ctx context.Context, c *checks, db *sql.DB) error {
 	} else {
 		c.add("append-only triggers", checkFail, fmt.Sprintf("%d of 4 are enabled: somebody could change the log", triggers))
 	}
-	if roles == 2 {
-		c.add("roles", checkOK, "daybook_writer, daybook_projector")
+	if role == string(postgres.RoleProjector) {
+		c.add("roles", checkOK, "sessions act as daybook_writer and daybook_projector")
 	} else {
-		c.add("roles", checkWarn, "the database user may not make roles; the triggers alone keep the log from being changed")
+		c.add("roles", checkWarn, "the database user may not make or take roles; the triggers alone keep the log from being changed")
 	}
 	return nil
 }

@@ -31,35 +31,39 @@ type follower struct {
 }
 
 // run follows the log until ctx is done. A record that the projection cannot
-// take ends it without an error: the other projections go on, and how this one
-// stopped is kept in the database.
+// take stops it and nothing else: how it stopped is kept in the database, and it
+// goes on once it was rebuilt.
 func (f follower) run(ctx context.Context) error {
 	logger := f.logger.With(slog.String("projection", f.projection.Name))
+	// What was stopped is tried again by a program that was started again.
+	if err := f.projector.Resume(ctx, f.projection); err != nil {
+		return ignoreCancel(ctx, err)
+	}
+	said := ""
 	for ctx.Err() == nil {
-		err := f.follow(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case domain.CodeOf(err) == domain.Differs:
-			logger.LogAttrs(ctx, slog.LevelError, "projection stopped", slog.Any("error", err), slog.String("hint", domain.HintOf(err)))
-			return nil
+		pause := time.Second
+		if err := f.follow(ctx); err != nil && ctx.Err() == nil {
+			if err.Error() != said {
+				logger.LogAttrs(ctx, slog.LevelError, "projection waits", slog.Any("error", err), slog.String("hint", domain.HintOf(err)))
+			}
+			said, pause = err.Error(), 5*time.Second
 		}
-		logger.LogAttrs(ctx, slog.LevelWarn, "projection waits", slog.Any("error", err))
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Second):
+		case <-time.After(pause):
 		}
 	}
 	return nil
 }
 
 // follow rebuilds what is outdated, catches up in bulk, and then folds what the
-// bus brings, each batch in the transaction that moves the cursor.
+// bus brings, each batch in the transaction that moves the cursor. It returns
+// when something fails, and at once while the projection is stopped.
 func (f follower) follow(ctx context.Context) error {
 	if _, err := f.projector.Upgrade(ctx, f.projection, nil); err != nil {
 		return err
 	}
-	if err := f.projector.Resume(ctx, f.projection); err != nil {
+	if stopped, err := f.projector.Stopped(ctx, f.projection); stopped || err != nil {
 		return err
 	}
 	if _, err := f.projector.CatchUp(ctx, f.projection, nil); err != nil {

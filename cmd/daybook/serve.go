@@ -27,6 +27,9 @@ const defaultListen = "127.0.0.1:8080"
 type serveOptions struct {
 	listen           string
 	unsafeDurability bool
+
+	// check is asked before anything is served; nil: nothing is checked.
+	check func(*server, context.Context) error
 }
 
 func (o *serveOptions) flags(cmd *cobra.Command) {
@@ -75,9 +78,11 @@ database. It stops on SIGINT or SIGTERM once what it has in hand is done.`,
 // A server is what runs in one process.
 type server struct {
 	database  *database
+	pools     *pools
 	url       string // http://HOST:PORT
 	projector *postgres.Projector
 	logger    *slog.Logger
+	busLogger *slog.Logger
 }
 
 // webhookURL returns where the deliveries of a source go.
@@ -92,47 +97,52 @@ func (s *server) webhookURL(source sourceConfig) string {
 // serve runs everything until ctx is done or something fails, and calls ready
 // once requests are answered. It stops when ready returns.
 func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source, ready func(context.Context, *server) error) (err error) {
-	s := &server{logger: a.logger()}
+	s := &server{logger: a.logger(), busLogger: a.loggerFrom(slog.LevelWarn)}
 	if s.database, err = a.openDatabase(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.database.Close()) }()
-	pools, err := openPools(ctx, s.database)
-	if err != nil {
+	if s.pools, err = openPools(ctx, s.database); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, pools.Close()) }()
-	if _, err := postgres.CheckDurability(ctx, pools.writer); err != nil {
+	defer func() { err = errors.Join(err, s.pools.Close()) }()
+	if _, err := postgres.CheckDurability(ctx, s.pools.writer); err != nil {
 		if !o.unsafeDurability {
 			return err
 		}
 		fmt.Fprintf(a.stderr, "WARNING     %v\n", err)
 	}
-	s.projector = postgres.NewProjector(pools.reader, allProjections())
+	s.projector = postgres.NewProjector(s.pools.reader, allProjections())
 	if err := s.projector.Setup(ctx); err != nil {
 		return err
+	}
+	if o.check != nil {
+		if err := o.check(s, ctx); err != nil {
+			return err
+		}
 	}
 	listener, err := a.listen(ctx, o)
 	if err != nil {
 		return err
 	}
 	s.url = "http://" + listener.Addr().String()
+	return s.run(ctx, listener, sources, ready)
+}
 
-	// What is started here is stopped in the opposite order: first no more
-	// requests, then no more folding, then no more appending.
-	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBackground()
+// run starts what serves and stops it in the opposite order: first no more
+// requests, then no more folding and appending.
+func (s *server) run(ctx context.Context, listener net.Listener, sources []intake.Source, ready func(context.Context, *server) error) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	group, running := errgroup.WithContext(background)
-	appender := postgres.NewAppender(pools.writer)
-	appending, stopAppending := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopAppending()
-	group.Go(func() error { return appender.Run(appending) })
 	wake, err := bus.Listen(running, s.database.url)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	appender := postgres.NewAppender(s.pools.writer)
+	group.Go(func() error { return appender.Run(running) })
 	for _, p := range allProjections() {
-		f := follower{projection: p, projector: s.projector, pool: pools.follower, wake: wake, logger: s.logger, busLogger: a.loggerFrom(slog.LevelWarn)}
+		f := follower{p, s.projector, s.pools.follower, wake, s.logger, s.busLogger}
 		group.Go(func() error { return f.run(running) })
 	}
 	if s.database.embedded != nil {
@@ -150,12 +160,11 @@ func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source
 	defer stopReady()
 	context.AfterFunc(running, stopReady)
 	err = ready(readyCtx, s)
-	// The signal is over; what is in hand has ten seconds.
+	// What is in hand has ten seconds, whatever ended the rest.
 	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	err = errors.Join(err, httpServer.Shutdown(shutdown))
-	stopBackground()
-	stopAppending()
+	stop()
 	return errors.Join(err, group.Wait())
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -189,7 +190,7 @@ func (a *app) print(answer render.Answer) error {
 		a.warn("%d rows · as of %s · known %d · root %.12s…", len(answer.Rows), answer.AsOf.Format("2006-01-02 15:04:05Z"), answer.Known, answer.Root)
 	}
 	if answer.Next != "" {
-		a.warn("there is more: --after %s, or --limit 0 for all", answer.Next)
+		a.warn("there is more: --as-of %s --known %d --after %s, or --limit 0 for all", answer.AsOf.Format(time.RFC3339Nano), answer.Known, answer.Next)
 	}
 	return nil
 }

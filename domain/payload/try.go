@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/shopspring/decimal"
 
@@ -149,20 +148,5 @@ func isEmail(s string) bool {
 	return strings.Contains(host, ".") && !strings.HasPrefix(host, "[")
 }
 
-// FitLabel returns s as a text that can be a key: without control characters,
-// and cut to the limit. [IsLabel] reports whether that changes nothing.
-func FitLabel(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if len(s) > domain.MaxIDBytes {
-		s = strings.ToValidUTF8(s[:domain.MaxIDBytes], "")
-	}
-	return s
-}
-
 // IsLabel reports whether s can be a key, or is empty.
-func IsLabel(s string) bool { return s == FitLabel(s) }
+func IsLabel(s string) bool { return s == domain.Label(s) }

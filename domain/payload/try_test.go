@@ -193,9 +193,9 @@ func TestParseUnix(t *testing.T) {
 	}
 }
 
-// TestFitLabel is the law that topics and attributes rest on: what FitLabel
+// TestLabel is the law that topics and attributes rest on: what Label
 // returns can be recorded, and what could be recorded before is not changed.
-func TestFitLabel(t *testing.T) {
+func TestLabel(t *testing.T) {
 	odd := rapid.OneOf(
 		rapid.String(),
 		rapid.StringOfN(rapid.SampledFrom([]rune("é\x00\n\u0085a")), 0, 400, -1),
@@ -206,7 +206,7 @@ func TestFitLabel(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		s := odd.Draw(t, "s")
-		fit := payload.FitLabel(s)
+		fit := domain.Label(s)
 		if !recordable(fit) {
 			t.Fatalf("%q cannot be recorded", fit)
 		}
@@ -214,7 +214,7 @@ func TestFitLabel(t *testing.T) {
 			t.Fatalf("%q is a label: %v; recorded: %v; fitted: %q", s, payload.IsLabel(s), recordable(s), fit)
 		}
 	})
-	if got := payload.FitLabel("a\n\xffb" + strings.Repeat("é", 200)); got != "a\uFFFDb"+strings.Repeat("é", 125) {
+	if got := domain.Label("a\n\xffb" + strings.Repeat("é", 200)); got != "a\uFFFDb"+strings.Repeat("é", 125) {
 		t.Errorf("%d bytes: %q", len(got), got)
 	}
 }

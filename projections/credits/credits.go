@@ -38,6 +38,7 @@
 package credits
 
 import (
+	"net/url"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -196,8 +197,11 @@ func (b book) settle(line *balance, order string) {
 	}
 }
 
-// waitingLine names the place where grants wait for the provider's line.
-func waitingLine(order, template string) string { return "order/" + order + "/" + template }
+// waitingLine names the place where grants wait for the provider's line. The
+// parts are escaped: two places never have one name.
+func waitingLine(order, template string) string {
+	return "order/" + url.PathEscape(order) + "/" + url.PathEscape(template)
+}
 
 // line returns the row of a line as it is, or as it starts.
 func (b book) line(line, template string) balance {

@@ -1,0 +1,45 @@
+-- The writer appends and can do nothing else; the projector reads the log and
+-- keeps what is derived from it. Run at every start: roles belong to the cluster
+-- and grants on the database to neither a dump nor a template, so any of them may
+-- be there or missing. Where the user may not make or grant them, sessions act
+-- as the user and the triggers alone keep the log.
+DO $$
+DECLARE
+    r text;
+    here text := current_database();
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('daybook grants'));
+    FOREACH r IN ARRAY ARRAY['daybook_writer', 'daybook_projector'] LOOP
+        BEGIN
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', r);
+            END IF;
+            IF NOT pg_has_role(r, 'MEMBER') THEN
+                EXECUTE format('GRANT %I TO %I', r, current_user);
+            END IF;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN NULL; -- made by another database's start just now
+            WHEN insufficient_privilege THEN RAISE NOTICE 'role % may not be made or taken', r;
+        END;
+    END LOOP;
+    IF (SELECT count(*) FROM pg_roles WHERE rolname IN ('daybook_writer', 'daybook_projector')) < 2 THEN
+        RETURN;
+    END IF;
+    IF NOT (has_table_privilege('daybook_writer', 'log', 'SELECT') AND has_table_privilege('daybook_writer', 'log', 'INSERT')
+        AND has_table_privilege('daybook_writer', 'delivery', 'SELECT') AND has_table_privilege('daybook_writer', 'delivery', 'INSERT')
+        AND has_table_privilege('daybook_writer', 'delivery_scope', 'SELECT') AND has_table_privilege('daybook_writer', 'delivery_scope', 'INSERT')
+        AND has_table_privilege('daybook_writer', 'head', 'UPDATE')
+        AND has_table_privilege('daybook_projector', 'log', 'SELECT') AND has_table_privilege('daybook_projector', 'delivery', 'SELECT')
+        AND has_table_privilege('daybook_projector', 'head', 'SELECT')
+        AND has_table_privilege('daybook_projector', 'cursor', 'DELETE') AND has_table_privilege('daybook_projector', 'projection', 'DELETE')) THEN
+        GRANT USAGE ON SCHEMA public TO daybook_writer, daybook_projector;
+        GRANT SELECT, INSERT ON log, delivery, delivery_scope TO daybook_writer;
+        GRANT SELECT, UPDATE ON head TO daybook_writer;
+        GRANT SELECT ON log, delivery, delivery_scope, head TO daybook_projector;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON cursor, projection TO daybook_projector;
+    END IF;
+    IF NOT has_database_privilege('daybook_projector', here, 'CREATE') THEN
+        EXECUTE format('GRANT CREATE ON DATABASE %I TO daybook_projector', here);
+    END IF;
+END
+$$
