@@ -204,3 +204,38 @@ func TestTryAgain(t *testing.T) {
 		t.Errorf("status %d, headers %v: %s", w.Code, w.Header(), w.Body)
 	}
 }
+
+// TestTokenNotKept posts with a token in the path, which a proxy repeats in
+// headers of its own.
+func TestTokenNotKept(t *testing.T) {
+	url := postgrestest.URL(t)
+	log := postgrestest.Appender(t, url)
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/acme/s%2Fcret-1", strings.NewReader("{}"))
+	for name, value := range map[string]string{
+		"X-Original-Uri":      "/webhooks/acme/s%2Fcret-1",
+		"X-Original-Url":      "/webhooks/acme/s%2fcret-1?x=1",
+		"X-Forwarded-Request": "POST /webhooks/acme/s/cret-1",
+		"X-Harmless":          "kept",
+	} {
+		r.Header.Set(name, value)
+	}
+	translate := reported(1, false)
+	receipt(t, serve(log, intake.Source{Provider: anyone{translate}}, r))
+	var header string
+	db := postgrestest.Open(t, url, postgres.RoleProjector)
+	if err := db.QueryRowContext(t.Context(), `SELECT header FROM delivery`).Scan(&header); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(header, "cret") || !strings.Contains(header, "kept") {
+		t.Errorf("kept %s", header)
+	}
+}
+
+// anyone is a provider that takes every request for authentic.
+type anyone struct {
+	translate func(domain.Request) (domain.Translation, error)
+}
+
+func (anyone) Verify(domain.Request) (string, error) { return "nothing", nil }
+
+func (a anyone) Translate(r domain.Request) (domain.Translation, error) { return a.translate(r) }

@@ -18,8 +18,8 @@ import (
 	"github.com/daybook-ledger/daybook/domain/tree"
 )
 
-// credits is a delivery of one credit level, told apart by its key.
-func credits(key string, remaining int64) domain.Delivery {
+// level is a delivery of one credit level, told apart by its key.
+func level(key string, remaining int64) domain.Delivery {
 	return domain.Delivery{
 		ID:         ulid.Make(),
 		Source:     "acme-tahdah",
@@ -38,7 +38,7 @@ func credits(key string, remaining int64) domain.Delivery {
 }
 
 func scoped(remaining int64) domain.Delivery {
-	d := credits("", remaining)
+	d := level("", remaining)
 	d.Scopes = []string{"credits/7"}
 	return d
 }
@@ -91,29 +91,29 @@ func checkLog(t *testing.T, db *sql.DB) []*domain.Record {
 func TestAppend(t *testing.T) {
 	url := postgrestest.URL(t)
 	a := postgrestest.Appender(t, url)
-	d := credits("one", 14)
+	d := level("one", 14)
 	r := mustAppend(t, a, d)
 	if r.Status != domain.Accepted || r.Delivery != d.ID || len(r.Records) != 1 || r.Records[0].Position != 1 || r.Records[0].Kind != "credits.reported.v1" {
 		t.Fatalf("receipt %+v", r)
 	}
 
-	again := credits("one", 14)
+	again := level("one", 14)
 	if got := mustAppend(t, a, again); got.Status != domain.Duplicate || got.Delivery != d.ID || got.Records[0] != r.Records[0] {
 		t.Errorf("same key, same bytes: %+v, want the first receipt %+v", got, r)
 	}
-	other := mustAppend(t, a, credits("one", 13))
+	other := mustAppend(t, a, level("one", 13))
 	if other.Status != domain.Conflicting || other.Records[0].Kind != "intake.quarantined.v1" {
 		t.Errorf("same key, other bytes: %+v", other)
 	}
-	if got := mustAppend(t, a, credits("one", 13)); got.Status != domain.Duplicate || got.Delivery != other.Delivery {
+	if got := mustAppend(t, a, level("one", 13)); got.Status != domain.Duplicate || got.Delivery != other.Delivery {
 		t.Errorf("the conflict repeated: %+v, want a repetition of %v", got, other.Delivery)
 	}
-	nothing := credits("two", 1)
+	nothing := level("two", 1)
 	nothing.Facts = nil
 	if got := mustAppend(t, a, nothing); got.Status != domain.Unrecognized {
 		t.Errorf("no facts: %+v", got)
 	}
-	bad := credits("three", -1)
+	bad := level("three", -1)
 	if _, err := a.Append(t.Context(), bad); domain.CodeOf(err) != domain.Invalid {
 		t.Errorf("a negative level: %v", err)
 	}
@@ -168,7 +168,7 @@ func TestManyAppenders(t *testing.T) {
 			for n := range each {
 				// Neighbours send the same deliveries through different appenders.
 				key := fmt.Sprintf("%d/%d", c/2, n)
-				r, err := appenders[c%2].Append(context.Background(), credits(key, int64(n)))
+				r, err := appenders[c%2].Append(context.Background(), level(key, int64(n)))
 				if err != nil {
 					t.Error(err)
 					return
@@ -232,7 +232,7 @@ func TestBackendKilled(t *testing.T) {
 	for c := range callers {
 		wg.Go(func() {
 			for n := range each {
-				d := credits(fmt.Sprintf("%d/%d", c, n), int64(n))
+				d := level(fmt.Sprintf("%d/%d", c, n), int64(n))
 				for {
 					_, err := a.Append(context.Background(), d)
 					if err == nil {

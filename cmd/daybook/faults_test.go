@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/csv"
 	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
@@ -217,5 +219,70 @@ func TestRefusals(t *testing.T) {
 	}
 	if got := strings.Count(view(t, url, "log/deliveries"), "\n") - 1; got != 1 {
 		t.Errorf("%d deliveries were recorded, want 1", got)
+	}
+}
+
+// TestStoppedAndRebuilt spoils a table so that a fold stops, rebuilds it beside
+// the running server, and wants the server to go on with it.
+func TestStoppedAndRebuilt(t *testing.T) {
+	url := postgrestest.URL(t)
+	p := serve(t, url)
+	p.mustPost(t, sampleNamed(t, "tahdah/trustGroup.memberUpdated.ASSUMED.json"))
+	p.awaitProjection(t, "trustgroups", "running", 1)
+	owner := postgrestest.Open(t, url, postgres.RoleOwner)
+	if _, err := owner.ExecContext(t.Context(), `UPDATE trustgroups.members SET facts = 'spoilt'`); err != nil {
+		t.Fatal(err)
+	}
+	p.mustPost(t, member("suspended"))
+	p.awaitProjection(t, "trustgroups", "stopped", 1)
+	p.awaitProjection(t, "credits", "running", 2) // the others go on
+	if stdout, stderr, status := daybook(t, url, "projection", "rebuild", "trustgroups"); status != exitDone {
+		t.Fatalf("rebuild: status %d\n%s%s", status, stdout, stderr)
+	}
+	p.mustPost(t, member("active"))
+	p.awaitProjection(t, "trustgroups", "running", 3)
+	if stdout, stderr, status := daybook(t, url, "projection", "verify"); status != exitDone {
+		t.Errorf("verify: status %d\n%s%s", status, stdout, stderr)
+	}
+}
+
+// member is a signed change of the sample's trust-group member.
+func member(status string) samples.Sample {
+	body := fmt.Appendf(nil, `{"trustGroupId":812,"legalEntityId":4388,"status":%q}`, status)
+	mac := hmac.New(sha256.New, []byte(samples.TahdahSecret))
+	mac.Write(body)
+	return samples.Sample{
+		File: "member " + status, Provider: "tahdah", Body: body,
+		Header: http.Header{
+			"Webhook-Verb":      {"trustGroups.memberUpdated"},
+			"Webhook-Signature": {hex.EncodeToString(mac.Sum(nil))},
+		},
+	}
+}
+
+// awaitProjection asks the server until the projection is in a status and at a
+// position.
+func (p *process) awaitProjection(t *testing.T, name, status string, position int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	want := fmt.Sprintf("%s,%s,%d", name, status, position)
+	for {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/v1/log/projections.csv?name="+name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatalf("%s is never %s at %d: %v\n%s", name, status, position, err, p.log())
+		}
+		rows, err := csv.NewReader(response.Body).ReadAll()
+		response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) == 2 && strings.Join([]string{rows[1][0], rows[1][2], rows[1][3]}, ",") == want {
+			return
+		}
 	}
 }
