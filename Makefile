@@ -19,7 +19,7 @@ pg: ## Get the PostgreSQL server programs, if the machine has none
 build: ## Build bin/daybook
 	go build -trimpath -o bin/daybook ./cmd/daybook
 
-run: pg build ## Play sample deliveries into a private database and show the pages
+run: pg build ## Play sample deliveries into a private database and keep serving
 	bin/daybook demo
 
 test: pg ## Run every test

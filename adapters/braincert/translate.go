@@ -64,7 +64,9 @@ var routes = []route{
 // person's. A delivery without the id or the subject has no key.
 func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 	if isXML(r) {
-		return domain.Translation{Reason: "xml body"}, nil
+		return domain.Translation{}, invalid("", &domain.FieldError{
+			Field: "body", Reason: "is XML, which is not read yet: set the webhook's content type to JSON",
+		})
 	}
 	doc, flags, err := payload.DecodeJSON(r.Body)
 	if err != nil {

@@ -107,6 +107,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
+// notice tells the operator of a delivery that waits for a person.
+func (h *Handler) notice(ctx context.Context, source string, receipt domain.Receipt) {
+	switch receipt.Status {
+	case domain.Quarantined, domain.Conflicting:
+		h.logger.LogAttrs(ctx, slog.LevelWarn, "delivery in quarantine", slog.String("source", source),
+			slog.String("status", string(receipt.Status)), slog.String("delivery", receipt.Delivery.String()),
+			slog.String("hint", "see: daybook view log/quarantine delivery="+receipt.Delivery.String()))
+	}
+}
+
 // receive takes one request from its body to its receipt.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (domain.Receipt, error) {
 	const op = "webhook"
@@ -135,7 +145,11 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (domain.Receip
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), appendTimeout)
 	defer cancel()
-	return Record(ctx, h.log, source, request, how)
+	receipt, err := Record(ctx, h.log, source, request, how)
+	if err == nil {
+		h.notice(ctx, source.Name, receipt)
+	}
+	return receipt, err
 }
 
 // Record translates an authentic request and appends it. What cannot be booked
@@ -246,6 +260,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(1+int(h.now().UnixNano()%4)))
 		level = slog.LevelWarn
 	case http.StatusUnauthorized:
+		level = slog.LevelWarn // perhaps a secret was changed on one side only
 		w.Header().Set("WWW-Authenticate", `Basic realm="daybook"`)
 	case http.StatusInternalServerError:
 		level = slog.LevelError

@@ -126,7 +126,7 @@ func unreachable(err error) error {
 		return err
 	}
 	return domain.Errorf(domain.Unreachable, "database", "%w", err).
-		WithHint("Check that PostgreSQL is running and that DATABASE_URL names it; run: daybook doctor")
+		WithHint("Check that PostgreSQL is running and that DATABASE_URL names it.")
 }
 
 // Migrate brings the database up to date. Processes that start at the same

@@ -129,8 +129,7 @@ func (p *Provider) translate(d *delivery) error {
 		d.Topic = verbLegalEntity
 		return d.legalEntity()
 	case d.Topic == "":
-		d.Reason = "no topic: the header " + headerVerb + " is missing"
-		return nil
+		return &domain.FieldError{Field: headerVerb, Reason: "is missing: does a proxy drop the header?"}
 	}
 	if implied, ok := p.membership.Verbs[letters(d.Topic)]; ok {
 		return d.members(p.membership, implied)

@@ -1,6 +1,7 @@
 package tahdah_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -152,11 +153,19 @@ func TestTolerated(t *testing.T) {
 }
 
 func TestUnknownTopics(t *testing.T) {
-	for _, verb := range []string{"", "eventCredits.Archived", "legalEntities.personAdded", "trustGroups.created", strings.Repeat("é", 400), "a\xffb"} {
+	for _, verb := range []string{"eventCredits.Archived", "legalEntities.personAdded", "trustGroups.created", strings.Repeat("é", 400), "a\xffb"} {
 		tr, err := provider(t, nil).Translate(request(verb, "not even JSON"))
 		if err != nil || len(tr.Facts) > 0 || tr.Reason == "" {
 			t.Errorf("%.20q: %d facts, reason %q, %v", verb, len(tr.Facts), tr.Reason, err)
 		}
+	}
+}
+
+// TestNoVerb has a proxy drop the header that says what a body is.
+func TestNoVerb(t *testing.T) {
+	_, err := provider(t, nil).Translate(request("", `[{"id":7}]`))
+	if field, ok := errors.AsType[*domain.FieldError](err); !ok || field.Field != "Webhook-Verb" {
+		t.Errorf("translated: %v", err)
 	}
 }
 

@@ -128,7 +128,12 @@ func (c config) check() error {
 			return domain.Errorf(domain.Usage, op, "a source cannot be named %q", s.Name).
 				WithHint(`Use lower-case letters, digits, "-", "_" and "."; "log" is taken.`)
 		case seen[s.Name]:
-			return domain.Errorf(domain.Usage, op, "two sources are named %q", s.Name)
+			return domain.Errorf(domain.Usage, op, "two sources are named %q", s.Name).WithHint("Give each a name of its own: it is in their URLs.")
+		case strings.HasPrefix(s.Name, demoPrefix):
+			return domain.Errorf(domain.Usage, op, "a source cannot be named %q", s.Name).
+				WithHint("Names that begin with " + demoPrefix + " are the demo's.")
+		case providers[s.Provider] == nil:
+			return noProvider(op, s.Provider)
 		case s.Membership != nil && s.Provider != "tahdah":
 			return domain.Errorf(domain.Usage, op, "source %s: membership is for tahdah", s.Name)
 		}

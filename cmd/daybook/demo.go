@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -122,25 +123,37 @@ func (a *app) demo(ctx context.Context, s *server, pace time.Duration) error {
 // stays for ever. Names that begin alike stand together, so the first and the
 // last one tell.
 func (s *server) onlyDemo(ctx context.Context) error {
-	p, v, err := viewNamed("log/deliveries")
-	if err != nil {
-		return err
-	}
-	for _, descending := range []bool{false, true} {
-		answer, err := ask(ctx, s.projector, p, v, projections.Query{Sort: "source", Descending: descending, Limit: 1})
-		if err != nil {
-			return err
-		}
-		for _, row := range answer.Rows {
-			for i, c := range answer.Columns {
-				if c.Name == "source" && !strings.HasPrefix(row[i].Text, demoPrefix) {
-					return domain.Errorf(domain.Refused, "demo", "the log holds deliveries of %s", row[i].Text).
-						WithHint("Name another directory with --state, or unset DATABASE_URL.")
-				}
-			}
+	sources, err := s.firstAndLastSource(ctx)
+	for _, source := range sources {
+		if !strings.HasPrefix(source, demoPrefix) {
+			return domain.Errorf(domain.Refused, "demo", "the log holds deliveries of %s", source).
+				WithHint("Name another directory with --state, or unset DATABASE_URL.")
 		}
 	}
-	return nil
+	return err
+}
+
+// noDemo refuses the log of the demo: real deliveries would be mixed with made-up
+// ones for ever.
+func (s *server) noDemo(ctx context.Context) error {
+	var demo bool
+	err := s.pools.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM delivery WHERE source >= $1 AND source < $2)`, demoPrefix, demoPrefix+"\x7f").Scan(&demo)
+	if err == nil && demo {
+		err = domain.Errorf(domain.Refused, "serve", "the log is the demo's: it holds made-up deliveries").
+			WithHint("Unset DAYBOOK_STATE_DIR, or name another directory with --state.")
+	}
+	return err
+}
+
+// firstAndLastSource returns the least and the greatest name of a source in the
+// log, none if it is empty.
+func (s *server) firstAndLastSource(ctx context.Context) ([]string, error) {
+	var first, last sql.NullString
+	err := s.pools.reader.QueryRowContext(ctx, `SELECT min(source), max(source) FROM delivery`).Scan(&first, &last)
+	if err != nil || !first.Valid {
+		return nil, err
+	}
+	return []string{first.String, last.String}, nil
 }
 
 // play posts every sample delivery and returns how many had each status.

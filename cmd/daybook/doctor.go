@@ -65,7 +65,7 @@ func (a *app) doctor(ctx context.Context) error {
 	var c checks
 	a.checkConfig(&c)
 	a.checkDatabase(ctx, &c)
-	err := a.print(render.Answer{View: "doctor", Rows: c.rows, Columns: []projections.Column{
+	err := a.printWhole(render.Answer{View: "doctor", Rows: c.rows, Columns: []projections.Column{
 		{Name: "check", Type: projections.TypeText},
 		{Name: "verdict", Type: projections.TypeText},
 		{Name: "detail", Type: projections.TypeText},
@@ -81,6 +81,9 @@ func (a *app) checkConfig(c *checks) {
 		c.add("configuration", checkWarn, "there is no "+defaultConfigFile+"; run: daybook init")
 	} else {
 		c.add("configuration", checkOK, a.config.file)
+	}
+	if len(a.config.Sources) == 0 {
+		c.add("sources", checkWarn, "none is configured: serve would take nothing in")
 	}
 	for _, s := range a.config.Sources {
 		_, err := newSource(s)
@@ -122,6 +125,9 @@ func (a *app) checkTables(ctx context.Context, c *checks, d *database) (err erro
 	if err := checkGuards(ctx, c, db); err != nil {
 		return err
 	}
+	if err := checkQuarantine(ctx, c, db); err != nil {
+		return err
+	}
 	list, err := postgres.NewProjector(db, allProjections()).List(ctx)
 	if err != nil {
 		return err
@@ -161,6 +167,20 @@ func checkGuards(ctx context.Context, c *checks, db *sql.DB) error {
 		c.add("roles", checkOK, "sessions act as daybook_writer and daybook_projector")
 	} else {
 		c.add("roles", checkWarn, "the database user may not make or take roles; the triggers alone keep the log from being changed")
+	}
+	return nil
+}
+
+// checkQuarantine counts the deliveries that wait for a person.
+func checkQuarantine(ctx context.Context, c *checks, db *sql.DB) error {
+	var n int
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM log WHERE kind = 'intake.quarantined.v1'`).Scan(&n); err != nil {
+		return err
+	}
+	if n > 0 {
+		c.add("quarantine", checkWarn, fmt.Sprintf("%d deliveries are recorded and not booked; see: daybook view log/quarantine", n))
+	} else {
+		c.add("quarantine", checkOK, "empty")
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (a *app) report(err error) {
 		_, _ = a.stderr.Write(problem.Verbose(err))
 		return
 	}
-	fmt.Fprintf(a.stderr, "daybook: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintf(a.stderr, "daybook: %s\n", strings.Join(strings.Fields(err.Error()), " "))
 	if hint := domain.HintOf(err); hint != "" {
 		fmt.Fprintf(a.stderr, "hint: %s\n", hint)
 	}

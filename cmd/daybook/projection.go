@@ -36,8 +36,8 @@ again beside the live tables and swaps; verifying derives it again and compares.
 			Use:   "rebuild [NAME…]",
 			Short: "Derive projections again, beside the live ones, and swap",
 			Long: `Folds the whole log again into new tables and puts them in the place of the live
-ones in one short transaction. Readers never wait and never see a gap. Without a
-name it rebuilds all of them.`,
+ones in one short transaction. Readers wait 50 ms at the most and never see a gap.
+Without a name it rebuilds all of them.`,
 			Example:           "  daybook projection rebuild\n  daybook projection rebuild credits sales",
 			ValidArgsFunction: completeProjections,
 			RunE: func(cmd *cobra.Command, args []string) error {
@@ -191,5 +191,5 @@ func (a *app) projectionVerify(ctx context.Context, projector *postgres.Projecto
 		}
 	}
 	return domain.Errorf(domain.Differs, "verify "+p.Name, "%d rows of the live tables are not what the log gives", len(v.Differences)+v.More).
-		WithHint("Find out who changed them, then run: daybook projection rebuild " + p.Name)
+		WithHint("Somebody changed the tables, or the log. Find out which before you run: daybook projection rebuild " + p.Name)
 }

@@ -51,8 +51,7 @@ func newSource(s sourceConfig) (intake.Source, error) {
 	op := "source " + s.Name
 	make, ok := providers[s.Provider]
 	if !ok {
-		return intake.Source{}, domain.Errorf(domain.Usage, op, "there is no provider %q", s.Provider).
-			WithHint("The providers are: " + strings.Join(sortedKeys(providers), ", ") + ".")
+		return intake.Source{}, noProvider(op, s.Provider)
 	}
 	secrets, err := resolveSecrets(op, s.Secrets)
 	if err != nil {
@@ -63,6 +62,11 @@ func newSource(s sourceConfig) (intake.Source, error) {
 		return intake.Source{}, domain.Errorf(domain.CodeOf(err), op, "%w", err).WithHint(domain.HintOf(err))
 	}
 	return intake.Source{Name: s.Name, Provider: provider, BookTests: s.BookTests}, nil
+}
+
+func noProvider(op, name string) error {
+	return domain.Errorf(domain.Usage, op, "there is no provider %q", name).
+		WithHint("The providers are: " + strings.Join(sortedKeys(providers), ", ") + ".")
 }
 
 // projectionNamed returns the projection of the given name.

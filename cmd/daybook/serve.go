@@ -57,8 +57,12 @@ database. It stops on SIGINT or SIGTERM once what it has in hand is done.`,
 					return err
 				}
 			}
+			o.check = (*server).noDemo
 			return a.serve(cmd.Context(), o, sources, func(ctx context.Context, s *server) error {
 				s.database.banner(a.stderr)
+				if !s.loopback {
+					fmt.Fprintln(a.stderr, "WARNING     /v1/ answers whoever can reach this address, names and balances included; let a proxy forward /webhooks/ only")
+				}
 				if len(sources) == 0 {
 					fmt.Fprintln(a.stderr, `sources     none configured; run "daybook init", edit daybook.toml and start again`)
 				}
@@ -80,6 +84,7 @@ type server struct {
 	database  *database
 	pools     *pools
 	url       string // http://HOST:PORT
+	loopback  bool   // nobody else can reach it
 	projector *postgres.Projector
 	logger    *slog.Logger
 	busLogger *slog.Logger
@@ -126,6 +131,9 @@ func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source
 		return err
 	}
 	s.url = "http://" + listener.Addr().String()
+	if addr, ok := listener.Addr().(*net.TCPAddr); ok {
+		s.loopback = addr.IP.IsLoopback()
+	}
 	return s.run(ctx, listener, sources, ready)
 }
 

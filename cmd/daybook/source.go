@@ -46,7 +46,7 @@ func (a *app) sourceList() error {
 			{Text: s.Name}, {Text: s.Provider}, {Text: path}, {Text: status}, {Text: strings.Join(s.assumed(), "; ")},
 		})
 	}
-	return a.print(answer)
+	return a.printWhole(answer)
 }
 
 // assumed returns what daybook takes for granted about a source because its

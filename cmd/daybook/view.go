@@ -66,8 +66,8 @@ func viewCommand(a *app) *cobra.Command {
 lists the views. COLUMN=VALUE keeps only the rows with that value.`,
 		Example: `  daybook view
   daybook view credits/balances
-  daybook view sales/orders status=open --sort -outstanding
-  daybook view credits/balances --as-of 2026-03-31 --known 184220 -o json
+  daybook view sales/orders status=refunded --sort -total
+  daybook view certifications/status --as-of 2026-03-31 --known 40 -o json
   daybook view sales/entries --limit 0 -o csv > entries.csv`,
 		ValidArgsFunction: completeViews,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -169,12 +169,18 @@ func (a *app) listViews() error {
 			})
 		}
 	}
-	return a.print(answer)
+	return a.printWhole(answer)
 }
 
 // print writes an answer in the form asked for. What a table leaves out, the
 // moment and the position it is about, goes to stderr.
-func (a *app) print(answer render.Answer) error {
+func (a *app) print(answer render.Answer) error { return a.printWithin(answer, a.width()) }
+
+// printWhole is print for what is read whole or not at all: no column is left out
+// where the terminal is narrow.
+func (a *app) printWhole(answer render.Answer) error { return a.printWithin(answer, 0) }
+
+func (a *app) printWithin(answer render.Answer, width int) error {
 	switch a.output {
 	case "json":
 		return render.JSON(a.stdout, answer)
@@ -183,10 +189,10 @@ func (a *app) print(answer render.Answer) error {
 	case "csv":
 		return render.CSV(a.stdout, answer)
 	}
-	if err := render.Table(a.stdout, answer, a.width()); err != nil {
+	if err := render.Table(a.stdout, answer, width); err != nil {
 		return err
 	}
-	if answer.Known > 0 {
+	if !answer.AsOf.IsZero() {
 		a.warn("%d rows · as of %s · known %d · root %.12s…", len(answer.Rows), answer.AsOf.Format("2006-01-02 15:04:05Z"), answer.Known, answer.Root)
 	}
 	if answer.Next != "" {

@@ -62,16 +62,24 @@ func Formats() []Format {
 // all in one line, with HTML characters unescaped. The members of a row are in
 // the order of the columns. Text and decimals are strings, integers numbers,
 // truths true or false, times strings in RFC 3339 UTC; null is null. Next is
-// there only if there are more rows.
+// there only if there are more rows; as_of, known and root only if the answer is
+// about the log at a moment.
 func JSON(w io.Writer, a Answer) error {
 	var out bytes.Buffer
+	// What is not about the log at a moment does not pretend to be.
+	var asOf string
+	var known *int64
+	var root *string
+	if !a.AsOf.IsZero() {
+		asOf, known, root = a.AsOf.UTC().Format(time.RFC3339Nano), &a.Known, &a.Root
+	}
 	head, err := domain.Marshal(struct {
 		View    string               `json:"view"`
-		AsOf    string               `json:"as_of"`
-		Known   int64                `json:"known"`
-		Root    string               `json:"root"`
+		AsOf    string               `json:"as_of,omitempty"`
+		Known   *int64               `json:"known,omitempty"`
+		Root    *string              `json:"root,omitempty"`
 		Columns []projections.Column `json:"columns"`
-	}{a.View, a.AsOf.UTC().Format(time.RFC3339Nano), a.Known, a.Root, append([]projections.Column{}, a.Columns...)})
+	}{a.View, asOf, known, root, append([]projections.Column{}, a.Columns...)})
 	if err != nil {
 		return err
 	}
