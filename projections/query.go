@@ -47,7 +47,7 @@ func ParseQuery(v View, params url.Values) (Query, error) {
 	q := Query{Limit: DefaultLimit, Filter: make(map[string]Cell)}
 	for name, values := range params {
 		if len(values) != 1 {
-			return Query{}, invalid(name, "is given %d times", len(values))
+			return Query{}, invalid(name, "is given %d times", len(values)).WithHint("Give each parameter once.")
 		}
 		if err := q.parse(v, name, values[0]); err != nil {
 			return Query{}, err
@@ -91,7 +91,7 @@ func (q *Query) parse(v View, name, value string) (err error) {
 		}
 	case "limit":
 		if q.Limit, err = strconv.Atoi(value); err != nil || q.Limit < 0 {
-			return invalid(name, "is %q, not a number of rows", value)
+			return invalid(name, "is %q, not a number of rows", value).WithHint("Write a number such as 100; 0 is all of them.")
 		}
 	case "after":
 		data, err := base64.RawURLEncoding.DecodeString(value)

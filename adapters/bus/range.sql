@@ -5,7 +5,7 @@ SELECT c.position, max(l.position), count(*)
 FROM (SELECT position FROM cursor WHERE follower = $1 FOR UPDATE SKIP LOCKED) c,
 LATERAL (
     SELECT position FROM log
-    WHERE position > c.position
+    WHERE position > c.position AND position <= (SELECT position FROM head)
     ORDER BY position LIMIT $2
 ) l
 GROUP BY c.position

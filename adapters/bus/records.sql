@@ -5,7 +5,7 @@ SELECT c.position, l.position, l.id, l.kind, l.source, l.occurred_at, l.recorded
 FROM (SELECT position FROM cursor WHERE follower = $1 FOR UPDATE SKIP LOCKED) c,
 LATERAL (
     SELECT * FROM log
-    WHERE position > c.position
+    WHERE position > c.position AND position <= (SELECT position FROM head)
     ORDER BY position LIMIT $2
 ) l
 ORDER BY l.position

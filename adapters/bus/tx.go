@@ -31,6 +31,7 @@ type tx struct {
 	written int64 // position of the message whose effects may follow the savepoint; 0: there are none
 	acked   int64 // new position of the cursor; 0: it stays
 	started bool  // the cursor was created
+	broken  bool  // its connection failed: nothing in it can be committed
 }
 
 // sent is what a message stands for.
@@ -47,6 +48,9 @@ func (t *tx) ExecContext(ctx context.Context, query string, args ...any) (wsql.R
 	case startSQL:
 		t.started = true
 	case ackSQL:
+		if t.broken {
+			return nil, errOver
+		}
 		// A savepoint undone from here on would take the new cursor with it.
 		t.closed = true
 		t.acked, _ = args[1].(int64)
@@ -114,6 +118,7 @@ func (t *tx) enter(ctx context.Context, position int64) error {
 		statement = "ROLLBACK TO SAVEPOINT message"
 	}
 	if _, err := t.Tx.ExecContext(ctx, statement); err != nil {
+		t.broken = true
 		return err
 	}
 	t.saved, t.written = position, position
@@ -128,10 +133,24 @@ func (t *tx) undo(ctx context.Context) error {
 		return errOver // and rolled back, because of what is written
 	}
 	if _, err := t.Tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT message"); err != nil {
+		t.broken = true
 		return err
 	}
 	t.written = 0
 	return nil
+}
+
+// unlessBroken returns err unless the connection failed. A message refused then
+// would be sent again in the same transaction until the deadline; one that is
+// answered has Watermill acknowledge it, which is refused, and so end the
+// transaction. The message comes again in the next one.
+func (t *tx) unlessBroken(err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.broken {
+		return nil
+	}
+	return err
 }
 
 // rows are rows that say when they were cut short. Watermill does not ask for
@@ -173,13 +192,13 @@ func Savepoint(h message.HandlerFunc) message.HandlerFunc {
 		}
 		ctx := context.WithoutCancel(before) // the deadline must not keep it from being undone
 		if err := t.enter(ctx, m.position); err != nil {
-			return nil, err
+			return nil, t.unlessBroken(err)
 		}
 		failed := true // if it panics
 		defer func() {
 			msg.SetContext(before)
 			if failed {
-				err = errors.Join(err, t.undo(ctx))
+				err = t.unlessBroken(errors.Join(err, t.undo(ctx)))
 			}
 		}()
 		msg.SetContext(context.WithValue(before, savepointKey{}, t.Tx))

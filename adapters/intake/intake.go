@@ -85,6 +85,7 @@ func NewHandler(log Appender, sources []Source, logger *slog.Logger) *Handler {
 func (h *Handler) Register(mux *http.ServeMux) {
 	mux.Handle("/webhooks/{source}", h)
 	mux.Handle("/webhooks/{source}/{token}", h)
+	mux.Handle("/webhooks/", h) // anything else below it: there is no such source
 }
 
 // ServeHTTP implements [http.Handler].
@@ -122,7 +123,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (domain.Receip
 	const op = "webhook"
 	source, ok := h.sources[r.PathValue("source")]
 	if !ok {
-		return domain.Receipt{}, domain.Errorf(domain.NotFound, op, "there is no source %.100q", r.PathValue("source")).
+		return domain.Receipt{}, domain.Errorf(domain.NotFound, op, "there is no such source").
 			WithHint("Check the URL against the sources in daybook.toml.")
 	}
 	if r.Method != http.MethodPost {
@@ -265,8 +266,10 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusInternalServerError:
 		level = slog.LevelError
 	}
+	// What is no source's name may be a secret that somebody put there.
+	source := h.sources[r.PathValue("source")].Name
 	h.logger.LogAttrs(r.Context(), level, "delivery refused",
-		slog.String("source", r.PathValue("source")), slog.Int("status", status), slog.Any("error", err))
+		slog.String("source", source), slog.Int("status", status), slog.Any("error", err))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(problem.JSON(err))

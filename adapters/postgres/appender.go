@@ -25,7 +25,7 @@ const (
 	maxBatch      = 256     // deliveries
 	maxBatchBytes = 4 << 20 // of bodies
 	queueLength   = 1024    // deliveries that may wait
-	appendTimeout = 10 * time.Second
+	appendTimeout = 5 * time.Second
 	lostRaces     = 3 // before the head is locked instead of swapped
 )
 

@@ -73,8 +73,9 @@ func connectionLost(err error) bool {
 	}
 	if e, ok := errors.AsType[*pq.Error](err); ok {
 		// Operator intervention (57): the server is going down or the backend was
-		// killed. Connection exceptions (08).
-		return e.Code.Class() == "57" || e.Code.Class() == "08"
+		// killed, unless the statement was cancelled. Connection exceptions (08). The
+		// server lets nobody in: credentials (28), no such database (3D).
+		return e.Code.Class() == "57" && e.Code != "57014" || e.Code.Class() == "08" || e.Code.Class() == "28" || e.Code.Class() == "3D"
 	}
 	return false
 }

@@ -2,7 +2,7 @@
 -- to append: by key ($1 sources, $2 keys), by scope ($3 sources, $4 scopes: the
 -- last one in each) and by id ($5: those whose append was interrupted). One row
 -- at least; the columns of found are null if nothing was.
-SELECT h.position, h.recorded_at, h.frontier,
+SELECT h.position, h.recorded_at, h.frontier, (SELECT root FROM log WHERE position = h.position),
        found.how, found.ord, found.position, found.records, found.id, found.status, found.body_sha256
 FROM head h
 LEFT JOIN LATERAL (

@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"bytes"
 	"crypto/rand"
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -310,14 +312,24 @@ func (pl *plan) args(guarded bool) []any {
 	return args
 }
 
-// scanHead reads the columns of head.
-func scanHead(position int64, recordedAt time.Time, frontier []byte) (head, error) {
+// newHead returns the head that a row of head describes. The root of the log's
+// last record must be the frontier's: nothing is appended to a log whose end was
+// changed.
+func newHead(position int64, recordedAt time.Time, frontier, root []byte) (head, error) {
 	f, err := tree.Parse(position, frontier)
+	if err == nil && position > 0 && !bytes.Equal(rootOf(f), root) {
+		err = fmt.Errorf("the record at %d does not have the root of the head", position)
+	}
 	if err != nil {
 		return head{}, domain.Errorf(domain.Differs, "read head", "%w", err).
-			WithHint("The head of the log was changed by hand; restore it from a backup.")
+			WithHint("The end of the log was changed by hand; restore it from a backup.")
 	}
 	return head{position, recordedAt.UTC(), f}, nil
+}
+
+func rootOf(f *tree.Frontier) []byte {
+	root := f.Root()
+	return root[:]
 }
 
 // scanLookup reads the answer to lookup.sql for the batch.
@@ -328,16 +340,17 @@ func scanLookup(rows *sql.Rows, keys, scopes [][2]string) (h head, e *existing, 
 		var (
 			position         int64
 			recordedAt       time.Time
-			frontier, body   []byte
+			frontier, root   []byte
+			body             []byte
 			how, id, status  sql.NullString
 			ord, at, records sql.NullInt64
 		)
-		if err := rows.Scan(&position, &recordedAt, &frontier, &how, &ord, &at, &records, &id, &status, &body); err != nil {
+		if err := rows.Scan(&position, &recordedAt, &frontier, &root, &how, &ord, &at, &records, &id, &status, &body); err != nil {
 			return head{}, nil, err
 		}
 		if !seen {
 			seen = true
-			if h, err = scanHead(position, recordedAt, frontier); err != nil {
+			if h, err = newHead(position, recordedAt, frontier, root); err != nil {
 				return head{}, nil, err
 			}
 		}

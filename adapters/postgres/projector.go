@@ -4,12 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
@@ -102,10 +105,21 @@ func isWhole(ctx context.Context, tx *sql.Tx, p *projections.Projection) (bool, 
 	return true, nil
 }
 
+// schemaComment marks a schema as ours, which means that we may drop it.
+const schemaComment = "tables of a daybook projection; derived from the log and rebuilt at will"
+
 // createSchema makes a schema with the projection's empty tables.
 func createSchema(ctx context.Context, tx *sql.Tx, schema string, p *projections.Projection) error {
-	if _, err := tx.ExecContext(ctx, `CREATE SCHEMA `+pq.QuoteIdentifier(schema)); err != nil {
+	if err := dropSchema(ctx, tx, schema); err != nil {
 		return err
+	}
+	for _, s := range []string{
+		`CREATE SCHEMA ` + pq.QuoteIdentifier(schema),
+		`COMMENT ON SCHEMA ` + pq.QuoteIdentifier(schema) + ` IS ` + pq.QuoteLiteral(schemaComment),
+	} {
+		if _, err := tx.ExecContext(ctx, s); err != nil {
+			return err
+		}
 	}
 	for _, t := range p.Tables {
 		if err := createTable(ctx, tx, schema, t); err != nil {
@@ -113,6 +127,24 @@ func createSchema(ctx context.Context, tx *sql.Tx, schema string, p *projections
 		}
 	}
 	return nil
+}
+
+// dropSchema drops a schema of ours, if there is one, and refuses to drop
+// somebody else's.
+func dropSchema(ctx context.Context, tx *sql.Tx, schema string) error {
+	var ours bool
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(obj_description(oid, 'pg_namespace') = $2, false) FROM pg_namespace WHERE nspname = $1`, schema, schemaComment).Scan(&ours)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case !ours:
+		return domain.Errorf(domain.Refused, "projections", "the database has a schema %q that is not daybook's", schema).
+			WithHint("Give daybook a database of its own.")
+	}
+	_, err = tx.ExecContext(ctx, `DROP SCHEMA `+pq.QuoteIdentifier(schema)+` CASCADE`)
+	return err
 }
 
 // Apply folds the records after one position up to another into the live tables
@@ -153,13 +185,28 @@ func otherVersion(p *projections.Projection, version int) error {
 		return domain.Errorf(domain.Refused, "projection "+p.Name, "its tables are of version %d and this daybook is of version %d", version, p.Version).
 			WithHint("A newer daybook made them; upgrade this one.")
 	}
+	if version == 0 {
+		return domain.Errorf(domain.Differs, "projection "+p.Name, "its tables are not there").
+			WithHint("Run: daybook projection rebuild " + p.Name)
+	}
 	return domain.Errorf(domain.Refused, "projection "+p.Name, "its tables are of version %d and wait to be rebuilt as version %d", version, p.Version).
 		WithHint("Run: daybook projection rebuild " + p.Name)
 }
 
 // apply folds records into the tables of a schema. They are read and written
 // set-based: one look-up per table and try, one write per table.
+//
+// What the tables refuse, because somebody changed them, stops the projection as
+// a record that it cannot take does: it would be refused for ever.
 func apply(ctx context.Context, tx *sql.Tx, schema string, p *projections.Projection, after, upTo int64) error {
+	err := applyPages(ctx, tx, schema, p, after, upTo)
+	if e, ok := errors.AsType[*pq.Error](err); ok && slices.Contains([]pqerror.Class{"22", "23", "42"}, e.Code.Class()) {
+		return &projections.FoldError{Projection: p.Name, Position: after + 1, Err: fmt.Errorf("its tables refuse it: %w", err)}
+	}
+	return err
+}
+
+func applyPages(ctx context.Context, tx *sql.Tx, schema string, p *projections.Projection, after, upTo int64) error {
 	// The look-ups are by key; a table that was never analysed must not be
 	// scanned for them.
 	if _, err := tx.ExecContext(ctx, `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`); err != nil {

@@ -448,6 +448,12 @@ func TestRebuildInterrupted(t *testing.T) {
 	before := w.answer(p)
 	// What a killed process leaves behind must not be in the way.
 	w.exec(`CREATE SCHEMA shelf_next; CREATE TABLE shelf_next.lines (); CREATE SCHEMA shelf_old`)
+	if _, err := w.projector.Rebuild(t.Context(), p, nil); domain.CodeOf(err) != domain.Refused {
+		t.Errorf("dropped what may be somebody else's: %v", err)
+	}
+	for _, schema := range []string{"shelf_next", "shelf_old"} {
+		w.exec(`COMMENT ON SCHEMA ` + schema + ` IS 'tables of a daybook projection; derived from the log and rebuilt at will'`)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := w.projector.Rebuild(ctx, p, func(int64, int64) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)

@@ -162,10 +162,8 @@ func liveDigest(ctx context.Context, tx *sql.Tx, p *projections.Projection) (str
 func loadMemory(ctx context.Context, conn *sql.Conn, p *projections.Projection, m *projections.Memory, schema string) error {
 	return inTx(ctx, conn, nil, func(tx *sql.Tx) error {
 		// What an interrupted rebuild left behind is nobody's answer.
-		for _, left := range []string{schema, p.Name + "_old"} {
-			if _, err := tx.ExecContext(ctx, `DROP SCHEMA IF EXISTS `+pq.QuoteIdentifier(left)+` CASCADE`); err != nil {
-				return err
-			}
+		if err := dropSchema(ctx, tx, p.Name+"_old"); err != nil {
+			return err
 		}
 		if err := createSchema(ctx, tx, schema, p); err != nil {
 			return err
@@ -282,8 +280,7 @@ func takePlace(ctx context.Context, conn *sql.Conn, p *projections.Projection, n
 // read them.
 func dropOld(ctx context.Context, conn *sql.Conn, p *projections.Projection) error {
 	return inTx(ctx, conn, nil, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DROP SCHEMA IF EXISTS `+pq.QuoteIdentifier(p.Name+"_old")+` CASCADE`)
-		return err
+		return dropSchema(ctx, tx, p.Name+"_old")
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"iter"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 
@@ -121,4 +122,24 @@ func scanRecord(rows *sql.Rows) (*domain.Record, error) {
 func Head(ctx context.Context, q querier) (position int64, err error) {
 	err = q.QueryRowContext(ctx, `SELECT position FROM head WHERE id = 1`).Scan(&position)
 	return position, unreachable(err)
+}
+
+// CheckHead reports whether the log ends where its head says, with the root that
+// the head gives. If not, that is an error with code Differs.
+func CheckHead(ctx context.Context, q querier) error {
+	var position int64
+	var recordedAt time.Time
+	var frontier, root []byte
+	var last sql.NullInt64
+	err := q.QueryRowContext(ctx, `SELECT h.position, h.recorded_at, h.frontier, (SELECT root FROM log WHERE position = h.position), (SELECT max(position) FROM log)
+		FROM head h WHERE h.id = 1`).Scan(&position, &recordedAt, &frontier, &root, &last)
+	if err != nil {
+		return unreachable(err)
+	}
+	if last.Int64 != position {
+		return domain.Errorf(domain.Differs, "log", "the last record is %d, and the head says %d", last.Int64, position).
+			WithHint("The log or its head was changed by hand; restore it from a backup.")
+	}
+	_, err = newHead(position, recordedAt, frontier, root)
+	return err
 }

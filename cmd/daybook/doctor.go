@@ -125,6 +125,7 @@ func (a *app) checkTables(ctx context.Context, c *checks, d *database) (err erro
 	if err := checkGuards(ctx, c, db); err != nil {
 		return err
 	}
+	c.addErr("end of the log", postgres.CheckHead(ctx, db), "head and last record agree")
 	if err := checkQuarantine(ctx, c, db); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -73,7 +73,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	if _, ok := errors.AsType[*domain.Error](err); !ok && !a.started {
+	if ctx.Err() != nil {
+		// What failed then failed because of that.
+		err = domain.Errorf(domain.Unavailable, "", "interrupted").WithHint("Nothing is half done; run it again.")
+	} else if _, ok := errors.AsType[*domain.Error](err); !ok && !a.started {
 		err = domain.Errorf(domain.Usage, "", "%w", err).WithHint(`Run "daybook --help", or "daybook COMMAND --help".`)
 	}
 	a.report(err)

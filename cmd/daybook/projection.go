@@ -23,6 +23,8 @@ again beside the live tables and swaps; verifying derives it again and compares.
 		Example: `  daybook projection list
   daybook projection verify
   daybook projection rebuild credits`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		&cobra.Command{

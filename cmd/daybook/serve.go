@@ -110,7 +110,12 @@ func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source
 	if s.pools, err = openPools(ctx, s.database); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.pools.Close()) }()
+	defer func() {
+		// A connection that is broken already says so when it is closed.
+		if late := s.pools.Close(); late != nil {
+			s.logger.LogAttrs(ctx, slog.LevelInfo, "connections closed", slog.Any("error", late))
+		}
+	}()
 	if _, err := postgres.CheckDurability(ctx, s.pools.writer); err != nil {
 		if !o.unsafeDurability {
 			return err
@@ -171,7 +176,10 @@ func (s *server) run(ctx context.Context, listener net.Listener, sources []intak
 	// What is in hand has ten seconds, whatever ended the rest.
 	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err = errors.Join(err, httpServer.Shutdown(shutdown))
+	if late := httpServer.Shutdown(shutdown); late != nil {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "requests cut off", slog.Any("error", late))
+		err = errors.Join(err, httpServer.Close())
+	}
 	stop()
 	return errors.Join(err, group.Wait())
 }

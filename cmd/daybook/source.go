@@ -14,6 +14,8 @@ func sourceCommand(a *app) *cobra.Command {
 		Use:     "source",
 		Short:   "Show the configured sources",
 		Example: "  daybook source list",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:     "list",
