@@ -728,3 +728,20 @@ func TestCloseWaits(t *testing.T) {
 		t.Errorf("the cursor is at %d", cursor)
 	}
 }
+
+// TestPace lets no second range follow within the hour, and closes at once all
+// the same.
+func TestPace(t *testing.T) {
+	db := newDatabase(t)
+	db.append(t, "acme", 2)
+	sub := db.subscriber(t, func(c *bus.SubscriberConfig) { c.Batch, c.Pace = 1, time.Hour })
+	messages := subscribe(t, sub, bus.Log)
+	receive(t, messages).Ack()
+	within(t, "Close", func() { sub.Close() })
+	if msg, ok := <-messages; ok {
+		t.Errorf("range %s came too early", msg.Payload)
+	}
+	if cursor := db.cursor(t, "f"); cursor != 1 {
+		t.Errorf("the cursor is at %d, want 1", cursor)
+	}
+}

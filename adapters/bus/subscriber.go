@@ -37,6 +37,11 @@ type SubscriberConfig struct {
 	// [Range]. Only the topic [Log] has ranges. 0: each stands for one record.
 	Batch int
 
+	// Pace is the least time from the start of one range to that of the next.
+	// Under steady traffic a follower would otherwise never rest and have a
+	// transaction for every few records; after a rest it is still woken at once.
+	Pace time.Duration
+
 	// Wake tells when something was appended. Nil: the log is only polled.
 	Wake *Wake
 
@@ -70,7 +75,7 @@ func (c *SubscriberConfig) complete() error {
 		return refuse("follower %.40q has other characters than letters, digits and -_./:", c.Follower)
 	case c.StartAfter < 0 || c.Batch < 0:
 		return refuse("a negative position or batch")
-	case c.PollInterval < 0 || c.AckDeadline < 0 || c.RetryInterval < 0:
+	case c.PollInterval < 0 || c.AckDeadline < 0 || c.RetryInterval < 0 || c.Pace < 0:
 		return refuse("a negative interval")
 	}
 	poll := time.Second

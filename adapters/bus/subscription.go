@@ -53,6 +53,7 @@ type subscription struct {
 	wake   <-chan struct{}
 	stop   <-chan struct{} // closed: deliver nothing more
 	page   int
+	begun  time.Time // when the last transaction was begun
 }
 
 func newSubscription(config SubscriberConfig, topic string) *subscription {
@@ -65,11 +66,27 @@ func newSubscription(config SubscriberConfig, topic string) *subscription {
 
 // BeginTx begins a transaction for a page of messages.
 func (s *subscription) BeginTx(ctx context.Context, options *sql.TxOptions) (wsql.Tx, error) {
+	s.rest()
+	s.begun = time.Now()
 	t, err := s.config.DB.BeginTx(ctx, options)
 	if err != nil {
 		return nil, err
 	}
 	return &tx{Tx: t, begun: time.Now(), end: s.ended, messages: make(map[string]sent)}, nil
+}
+
+// rest waits until the pace allows another range.
+func (s *subscription) rest() {
+	left := s.config.Pace - time.Since(s.begun)
+	if s.config.Batch == 0 || left <= 0 {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.stop:
+	}
 }
 
 // ExecContext is refused: nothing is done outside a transaction.
