@@ -53,7 +53,7 @@ type subscription struct {
 	wake   <-chan struct{}
 	stop   <-chan struct{} // closed: deliver nothing more
 	page   int
-	begun  time.Time // when the last transaction was begun
+	begun  time.Time // when the last transaction that had messages was begun
 }
 
 func newSubscription(config SubscriberConfig, topic string) *subscription {
@@ -67,7 +67,6 @@ func newSubscription(config SubscriberConfig, topic string) *subscription {
 // BeginTx begins a transaction for a page of messages.
 func (s *subscription) BeginTx(ctx context.Context, options *sql.TxOptions) (wsql.Tx, error) {
 	s.rest()
-	s.begun = time.Now()
 	t, err := s.config.DB.BeginTx(ctx, options)
 	if err != nil {
 		return nil, err
@@ -102,6 +101,9 @@ func (s *subscription) QueryContext(context.Context, string, ...any) (wsql.Rows,
 // ended sizes the next page by what became of this one. A page that failed is
 // followed by smaller ones, so that what is before a failure gets through.
 func (s *subscription) ended(t *tx, committed bool) {
+	if len(t.messages) > 0 {
+		s.begun = t.begun
+	}
 	switch n := len(t.messages); {
 	case n > 0 && (!committed || time.Since(t.begun) > slowPage):
 		s.page = max(1, s.page/2)
