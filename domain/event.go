@@ -100,6 +100,21 @@ func Kinds() []Kind {
 	return slices.Sorted(maps.Keys(kinds))
 }
 
+// IsKind reports whether this build can decode events of the kind.
+func IsKind(k Kind) bool {
+	_, ok := kinds[k]
+	return ok
+}
+
+// KindsOf returns the kinds of the events.
+func KindsOf(events ...Event) []Kind {
+	list := make([]Kind, len(events))
+	for i, e := range events {
+		list[i] = e.Kind()
+	}
+	return list
+}
+
 // Encode returns the wire form of e, or an error with code [Invalid] if e is
 // not valid. Personal is nil if e holds nothing personal.
 func Encode(e Event) (data, personal []byte, err error) {

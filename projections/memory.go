@@ -32,6 +32,9 @@ func NewMemory(p *Projection) *Memory {
 	return m
 }
 
+// Projection returns the projection whose tables these are.
+func (m *Memory) Projection() *Projection { return m.projection }
+
 // Fold folds the next record, which must be the one after [Memory.Position].
 func (m *Memory) Fold(r *domain.Record) error {
 	if err := m.projection.Apply(m, r); err != nil {

@@ -13,6 +13,7 @@ package projections
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/daybook-ledger/daybook/domain"
 )
@@ -29,6 +30,10 @@ type Projection struct {
 
 	// Tables are all tables the fold uses. Their order is that of the digest.
 	Tables []Table
+
+	// Kinds are those the fold looks at; nil stands for all. The events of others
+	// are neither read nor decoded for it.
+	Kinds []domain.Kind
 
 	// Fold folds one record into the tables. Records come in log order, each
 	// once. A record the projection has no use for is not an error; an error
@@ -49,13 +54,19 @@ func (p *Projection) View(name string) (View, bool) {
 	return View{}, false
 }
 
+// Folds reports whether the fold looks at records of the kind.
+func (p *Projection) Folds(k domain.Kind) bool {
+	return p.Kinds == nil || slices.Contains(p.Kinds, k)
+}
+
 // Apply folds one record over the store. A record that its provider marked as a
 // test is left out.
 //
 // A record that cannot be decoded, and a fold that panics, are as good as a fold
 // that refuses: they stop this projection and nothing else.
 func (p *Projection) Apply(s Store, r *domain.Record) (err error) {
-	if r.Test {
+	// A kind that this build does not know may be one that the fold should look at.
+	if r.Test || !p.Folds(r.Kind) && domain.IsKind(r.Kind) {
 		return nil
 	}
 	defer func() {

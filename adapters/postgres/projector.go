@@ -212,11 +212,11 @@ func applyPages(ctx context.Context, tx *sql.Tx, schema string, p *projections.P
 	if _, err := tx.ExecContext(ctx, `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`); err != nil {
 		return err
 	}
-	for page, err := range Records(ctx, tx, after, upTo) {
+	for page, err := range recordsOf(ctx, tx, after, upTo, p.Kinds) {
 		if err != nil {
 			return err
 		}
-		decodeAll(page)
+		decodeAll(page, p)
 		b := projections.NewBatch(p)
 		for {
 			missing, err := b.Fold(page)
@@ -341,24 +341,26 @@ func (e *Projector) Resume(ctx context.Context, p *projections.Projection) error
 	})
 }
 
-// decodeAll decodes the events of a page on all cores. What cannot be decoded is
-// left to [projections.Projection.Apply], which says so.
-func decodeAll(page []*domain.Record) {
+// decodeAll decodes the events of a page that p folds on all cores. What cannot be
+// decoded is left to [projections.Projection.Apply], which says so.
+func decodeAll(page []*domain.Record, p *projections.Projection) {
 	workers := min(runtime.GOMAXPROCS(0), 1+len(page)/500)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
 			for _, r := range page[w*len(page)/workers : (w+1)*len(page)/workers] {
-				_ = r.Decode()
+				if p.Folds(r.Kind) {
+					_ = r.Decode()
+				}
 			}
 		})
 	}
 	wg.Wait()
 }
 
-// decoded yields pages of decoded records, reading the next one while the
+// decoded yields pages of records decoded for p, reading the next one while the
 // caller works on the one before.
-func decoded(ctx context.Context, q querier, after, upTo int64) iter.Seq2[[]*domain.Record, error] {
+func decoded(ctx context.Context, q querier, p *projections.Projection, after, upTo int64) iter.Seq2[[]*domain.Record, error] {
 	return func(yield func([]*domain.Record, error) bool) {
 		type read struct {
 			page []*domain.Record
@@ -372,8 +374,8 @@ func decoded(ctx context.Context, q querier, after, upTo int64) iter.Seq2[[]*dom
 		defer cancel()
 		wg.Go(func() {
 			defer close(pages)
-			for page, err := range Records(ctx, q, after, upTo) {
-				decodeAll(page)
+			for page, err := range recordsOf(ctx, q, after, upTo, p.Kinds) {
+				decodeAll(page, p)
 				select {
 				case pages <- read{page, err}:
 				case <-ctx.Done():
@@ -399,7 +401,7 @@ func decoded(ctx context.Context, q querier, after, upTo int64) iter.Seq2[[]*dom
 // that take refuses are left out. It reads from q, which nobody else may use
 // meanwhile.
 func foldMemory(ctx context.Context, q querier, m *projections.Memory, upTo int64, take func(*domain.Record) bool, progress Progress) error {
-	for page, err := range decoded(ctx, q, m.Position(), upTo) {
+	for page, err := range decoded(ctx, q, m.Projection(), m.Position(), upTo) {
 		if err != nil {
 			return err
 		}

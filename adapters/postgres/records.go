@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/lib/pq"
 	"github.com/oklog/ulid/v2"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -51,9 +52,15 @@ const pageSize = 5000
 // while the caller works; a record that was seen is never followed by one that
 // was skipped, because positions become visible in order.
 func Records(ctx context.Context, q querier, after, upTo int64) iter.Seq2[[]*domain.Record, error] {
+	return recordsOf(ctx, q, after, upTo, nil)
+}
+
+// recordsOf is [Records] without the events of other kinds than those given, which
+// are not fetched; nil stands for all.
+func recordsOf(ctx context.Context, q querier, after, upTo int64, kinds []domain.Kind) iter.Seq2[[]*domain.Record, error] {
 	return func(yield func([]*domain.Record, error) bool) {
 		for after < upTo {
-			page, err := readPage(ctx, q, after, upTo, pageSize)
+			page, err := readPage(ctx, q, after, upTo, kinds, pageSize)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -73,9 +80,18 @@ func Records(ctx context.Context, q querier, after, upTo int64) iter.Seq2[[]*dom
 
 // readPage returns up to limit records after a position. They are in order and
 // without a gap; a gap is an error.
-func readPage(ctx context.Context, q querier, after, upTo int64, limit int) ([]*domain.Record, error) {
-	rows, err := q.QueryContext(ctx, `SELECT position, id, kind, source, occurred_at, recorded_at, delivery, cause, test, data, personal
-		FROM log WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3`, after, upTo, limit)
+func readPage(ctx context.Context, q querier, after, upTo int64, kinds []domain.Kind, limit int) ([]*domain.Record, error) {
+	var wanted any // null: all
+	if kinds != nil {
+		list := make(pq.StringArray, len(kinds))
+		for i, k := range kinds {
+			list[i] = string(k)
+		}
+		wanted = list
+	}
+	rows, err := q.QueryContext(ctx, `SELECT position, id, kind, source, occurred_at, recorded_at, delivery, cause, test,
+			CASE WHEN $4::text[] IS NULL OR kind = ANY ($4) THEN data END, CASE WHEN $4::text[] IS NULL OR kind = ANY ($4) THEN personal END
+		FROM log WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3`, after, upTo, limit, wanted)
 	if err != nil {
 		return nil, unreachable(err)
 	}

@@ -152,7 +152,15 @@ func Projection() *projections.Projection {
 		Name:    "certifications",
 		Version: 1,
 		Tables:  []projections.Table{statuses, history},
-		Fold:    fold,
+		Kinds: domain.KindsOf(
+			domain.LearningEnrolled{},
+			domain.LearningProgressed{},
+			domain.LearningCompleted{},
+			domain.LearningTested{},
+			domain.BadgesReported{},
+			domain.BadgesDeleted{},
+		),
+		Fold: fold,
 		Views: []projections.View{
 			projections.NewView("status", "Certifications", statuses,
 				"source", "person", "subject_type", "subject", "subject_name",

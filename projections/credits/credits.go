@@ -83,7 +83,12 @@ func Projection() *projections.Projection {
 		Name:    "credits",
 		Version: 1,
 		Tables:  []projections.Table{balances, orders, entries},
-		Fold:    fold,
+		Kinds: domain.KindsOf(
+			domain.CreditsReported{},
+			domain.CreditsGranted{},
+			domain.CreditsAdjusted{},
+		),
+		Fold: fold,
 		Views: []projections.View{
 			projections.NewView("balances", "Event credit balances", balances,
 				"source", "line", "template", "order", "remaining", "claimed",

@@ -5,6 +5,7 @@
 package projectiontest
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,6 +54,7 @@ func Run(t *testing.T, p *projections.Projection, options ...Option) {
 		o(s)
 	}
 	t.Run("declaration", func(t *testing.T) { s.declaration(t) })
+	t.Run("kinds", func(t *testing.T) { s.kinds(t) })
 
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
@@ -69,6 +71,54 @@ func Run(t *testing.T, p *projections.Projection, options ...Option) {
 			rapid.Check(t, func(t *rapid.T) { s.obeys(t, drawLog(t, s.events), rapid.IntRange(0, 1<<20).Draw(t, "stop")) })
 		})
 	}
+}
+
+// kinds folds one event of every kind there is, with and without the kinds that
+// p leaves out: those must change nothing.
+func (s *suite) kinds(t *testing.T) {
+	all := *s.projection
+	all.Kinds = nil
+	some, every := projections.NewMemory(s.projection), projections.NewMemory(&all)
+	files, err := filepath.Glob("../../domain/testdata/events/*.json")
+	if err != nil || len(files) != len(domain.Kinds()) {
+		t.Fatalf("%d examples of events for %d kinds, %v", len(files), len(domain.Kinds()), err)
+	}
+	// Twice, since what comes first may matter to what comes later.
+	for i, file := range append(files, files...) {
+		r, err := NewRecord(int64(i+1), "acme", readEvent(t, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []*projections.Memory{some, every} {
+			if err := m.Fold(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if some.Digest() != every.Digest() {
+		t.Error("an event of a kind that is not among Kinds changes the tables")
+	}
+}
+
+// readEvent reads the example of an event kind.
+func readEvent(t *testing.T, file string) domain.Event {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var example struct{ Data, Personal json.RawMessage }
+	if err := json.Unmarshal(text, &example); err != nil {
+		t.Fatal(err)
+	}
+	if string(example.Personal) == "null" {
+		example.Personal = nil
+	}
+	e, err := domain.Decode(domain.Kind(strings.TrimSuffix(filepath.Base(file), ".json")), example.Data, example.Personal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 // declaration checks what p declares: names that are there once, and views over

@@ -72,7 +72,14 @@ func Projection() *projections.Projection {
 		Name:    "sales",
 		Version: 1,
 		Tables:  []projections.Table{orders, amounts, transactions, balances, entries},
-		Fold:    fold,
+		Kinds: domain.KindsOf(
+			domain.SalesSold{},
+			domain.SalesPaid{},
+			domain.SalesPaymentFailed{},
+			domain.SalesRefunded{},
+			domain.SalesEntryPosted{},
+		),
+		Fold: fold,
 		Views: []projections.View{
 			projections.NewView("orders", "Orders", orders,
 				"source", "order", "currency", "total", "paid", "refunded", "outstanding", "status", "flags",

@@ -110,7 +110,13 @@ func Projection() *projections.Projection {
 		Name:    "trustgroups",
 		Version: 1,
 		Tables:  []projections.Table{members, names, history},
-		Fold:    fold,
+		Kinds: domain.KindsOf(
+			domain.TrustgroupsMemberChanged{},
+			domain.DirectoryOrganizationSeen{},
+			domain.DirectoryPersonSeen{},
+			domain.SalesEntryPosted{},
+		),
+		Fold: fold,
 		Views: []projections.View{
 			projections.NewView("members", "Trust group members", members,
 				"source", "group", "member_type", "member", "name", "status", "since", "until",
