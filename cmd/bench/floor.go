@@ -12,31 +12,51 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 )
 
-// The floor table has what the least log of deliveries would need: a number, and
-// a key of which there is one.
-const (
-	floorTable  = `CREATE TABLE floor (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key text COLLATE "C" NOT NULL UNIQUE, body text NOT NULL)`
-	floorInsert = `INSERT INTO floor (key, body) VALUES ($1, $2)`
-	floorScript = "\\set key random(1, 9000000000000000000)\nINSERT INTO floor (key, body) VALUES (:key, :body);\n"
+// A floorKind is a table to insert into: $1 is a random key, $2 the body.
+type floorKind struct{ name, table, insert string }
+
+// bare has what the least log of deliveries would need: a number, and a key of
+// which there is one. eventTable is how an event table is usually written: four
+// unique indexes and jsonb.
+var (
+	bare = floorKind{
+		"pgbench",
+		`CREATE TABLE floor (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key text COLLATE "C" NOT NULL UNIQUE, body text NOT NULL)`,
+		`INSERT INTO floor (key, body) VALUES ($1, $2)`,
+	}
+	eventTable = floorKind{
+		"event table",
+		`CREATE TABLE floor (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE, source text NOT NULL, key text NOT NULL, kind text NOT NULL, recorded_at timestamptz NOT NULL DEFAULT now(), data jsonb NOT NULL, UNIQUE (source, key), UNIQUE (source, kind, id))`,
+		`INSERT INTO floor (source, key, kind, data) VALUES ('acme', $1, 'learning.enrolled.v1', $2)`,
+	}
 )
+
+// script returns the insertion as pgbench runs it.
+func (k floorKind) script() string {
+	insert := strings.NewReplacer("$1", ":key", "$2", ":body").Replace(k.insert)
+	return "\\set key random(1, 9000000000000000000)\n" + insert + ";\n"
+}
 
 // A floor is the database alone: each client commits one row after the other,
 // as large as the body of a delivery, by a prepared statement.
 type floor struct {
+	kind    floorKind
 	url     string
 	pgbench string // the program; "": there is none, the same goes through lib/pq
 	script  string // file
 	body    string
 }
 
-func openFloor(ctx context.Context, c *cluster) (_ *floor, err error) {
-	f := &floor{body: string(newDelivery(0).body)}
-	if f.url, err = c.database(ctx, "floor"); err != nil {
+func openFloor(ctx context.Context, c *cluster, kind floorKind) (_ *floor, err error) {
+	f := &floor{kind: kind, body: string(newDelivery(0).body)}
+	name := strings.ReplaceAll(kind.name, " ", "_")
+	if f.url, err = c.database(ctx, name); err != nil {
 		return nil, err
 	}
 	db, err := postgres.Open(ctx, f.url, postgres.RoleOwner, 1)
@@ -44,7 +64,7 @@ func openFloor(ctx context.Context, c *cluster) (_ *floor, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if _, err := db.ExecContext(ctx, floorTable); err != nil {
+	if _, err := db.ExecContext(ctx, kind.table); err != nil {
 		return nil, err
 	}
 	program := filepath.Join(c.binDir, "pgbench")
@@ -57,8 +77,8 @@ func openFloor(ctx context.Context, c *cluster) (_ *floor, err error) {
 	if err != nil {
 		return nil, err
 	}
-	f.pgbench, f.script = program, filepath.Join(disk, "floor.sql")
-	return f, os.WriteFile(f.script, []byte(floorScript), 0o600)
+	f.pgbench, f.script = program, filepath.Join(disk, name+".sql")
+	return f, os.WriteFile(f.script, []byte(kind.script()), 0o600)
 }
 
 // describe says exactly what is measured.
@@ -67,7 +87,7 @@ func (f *floor) describe() string {
 	if f.pgbench == "" {
 		how = `lib/pq, because pgbench is not installed ("make pg" installs it on Debian), prepared`
 	}
-	return fmt.Sprintf("%s, one INSERT a transaction of a body of %d bytes: %s", how, len(f.body), floorTable)
+	return fmt.Sprintf("%s, one INSERT a transaction of a body of %d bytes: %s", how, len(f.body), f.kind.table)
 }
 
 // run is a [load].
@@ -111,7 +131,7 @@ func (f *floor) runPQ(ctx context.Context, n int, d time.Duration) (_ driven, er
 			return driven{}, err
 		}
 		defer conn.Close()
-		if stmts[i], err = conn.PrepareContext(ctx, floorInsert); err != nil {
+		if stmts[i], err = conn.PrepareContext(ctx, f.kind.insert); err != nil {
 			return driven{}, err
 		}
 	}

@@ -3,7 +3,8 @@
 // Everything is measured in one run, on one PostgreSQL cluster of its own that
 // syncs to disk, in short rounds that alternate, and the medians are reported:
 //
-//   - what the database alone commits: pgbench inserting one row a transaction;
+//   - what the database alone commits: pgbench inserting one row a transaction into
+//     a table with next to nothing, and into an event table as it is usually made;
 //   - deliveries acknowledged over HTTP by a "daybook serve" process, with its
 //     projections running;
 //   - records appended by the appender alone, without HTTP or projections;
@@ -122,11 +123,15 @@ func (b *bench) program(ctx context.Context) (string, error) {
 
 // measure makes all measurements, in alternation, and checks what they left.
 func (b *bench) measure(ctx context.Context) error {
-	floor, err := openFloor(ctx, b.cluster)
-	if err != nil {
-		return err
+	floors := make([]*floor, 0, 2)
+	for _, kind := range []floorKind{bare, eventTable} {
+		f, err := openFloor(ctx, b.cluster, kind)
+		if err != nil {
+			return err
+		}
+		floors = append(floors, f)
+		b.report.Floors = append(b.report.Floors, f.describe())
 	}
-	b.report.Floor = floor.describe()
 	server, err := startServer(ctx, b.daybook, b.dir, b.cluster)
 	if err != nil {
 		return err
@@ -141,8 +146,10 @@ func (b *bench) measure(ctx context.Context) error {
 
 	for round := range b.rounds {
 		for _, n := range senderCounts {
-			if err := b.take(ctx, round, "pgbench", n, floor.run); err != nil {
-				return err
+			for _, f := range floors {
+				if err := b.take(ctx, round, f.kind.name, n, f.run); err != nil {
+					return err
+				}
 			}
 			if err := b.take(ctx, round, "deliveries", n, server.run); err != nil {
 				return err

@@ -21,7 +21,7 @@ type report struct {
 	Machine     machine   `json:"machine"`
 	Duration    float64   `json:"seconds"` // of one measurement
 	Rounds      int       `json:"rounds"`
-	Floor       string    `json:"floor"` // what the ratios are to
+	Floors      []string  `json:"floors"` // what the ratios are to
 	Results     []result  `json:"results"`
 	Log         logState  `json:"log"`
 	Projections projected `json:"projections"`
@@ -37,7 +37,8 @@ type result struct {
 	PerSecond float64  `json:"per_second"`
 	Slowest   float64  `json:"slowest"` // round
 	Fastest   float64  `json:"fastest"` // round
-	Ratio     *float64 `json:"of_floor,omitempty"`
+	Ratio     *float64 `json:"of_pgbench,omitempty"`
+	OfTable   *float64 `json:"of_event_table,omitempty"`
 	Aim       *float64 `json:"aim,omitempty"`
 	P50       float64  `json:"p50_ms,omitempty"`
 	P99       float64  `json:"p99_ms,omitempty"`
@@ -127,22 +128,33 @@ func (r *report) summarize() {
 			res.Load = new(median(of(func(t taken) float64 { return t.used.load })))
 			res.Others = new(median(of(func(t taken) float64 { return t.used.others })))
 		}
-		if floor := r.taken[[2]string{"pgbench", key[1]}]; floor != nil && res.What != "pgbench" {
-			ratios := make([]float64, len(rounds))
-			for i := range rounds {
-				ratios[i] = rounds[i].rate / floor[i].rate
-			}
-			res.Ratio = new(median(ratios))
+		if res.What != bare.name && res.What != eventTable.name {
+			res.Ratio = r.ratio(rounds, bare, key[1])
+			res.OfTable = r.ratio(rounds, eventTable, key[1])
 		}
 		if aim, ok := aims[res.What][res.At]; ok {
 			res.Aim = new(aim)
 		}
 		r.Results = append(r.Results, res)
 	}
-	what := []string{"pgbench", "deliveries", "appends"}
+	what := []string{bare.name, eventTable.name, "deliveries", "appends"}
 	slices.SortStableFunc(r.Results, func(a, b result) int {
 		return cmp.Or(cmp.Compare(slices.Index(what, a.What), slices.Index(what, b.What)), cmp.Compare(a.At, b.At))
 	})
+}
+
+// ratio returns the median of the rounds' ratios to those of a floor with as many
+// clients, nil if there are none.
+func (r *report) ratio(rounds []taken, to floorKind, at string) *float64 {
+	floor := r.taken[[2]string{to.name, at}]
+	if floor == nil {
+		return nil
+	}
+	ratios := make([]float64, len(rounds))
+	for i := range rounds {
+		ratios[i] = rounds[i].rate / floor[i].rate
+	}
+	return new(median(ratios))
 }
 
 func median(list []float64) float64 {
@@ -166,15 +178,17 @@ func (r *report) write(w io.Writer) error {
 		m.Durability.Fsync, m.Durability.FullPageWrites, m.Durability.SynchronousCommit, m.Fsync)
 	fmt.Fprintf(w, "load        %s before, %s after\n", m.LoadBefore, m.LoadAfter)
 	fmt.Fprintf(w, "rounds      %d of %g s each, in alternation; medians\n", r.Rounds, r.Duration)
-	fmt.Fprintf(w, "pgbench     %s\n", r.Floor)
+	for i, k := range []floorKind{bare, eventTable} {
+		fmt.Fprintf(w, "%-11s %s\n", k.name, r.Floors[i])
+	}
 	fmt.Fprintf(w, "deliveries  signed Thinkific enrolments, POSTed over kept connections to \"daybook serve\", answered 200 after the commit\n")
 	fmt.Fprintf(w, "appends     the same facts given to the appender in this process\n\n")
 
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tat once\tper s\tslowest\tfastest\tof pgbench\taim\tp50 ms\tp99 ms\tserver µs\tpostgres µs\tload µs\tothers\t")
+	fmt.Fprintln(t, "\tat once\tper s\tslowest\tfastest\tof pgbench\taim\tof table\tp50 ms\tp99 ms\tserver µs\tpostgres µs\tload µs\tothers\t")
 	for _, res := range r.Results {
-		fmt.Fprintf(t, "%s\t%d\t%.0f\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", res.What, res.At, res.PerSecond, res.Slowest, res.Fastest,
-			percent(res.Ratio), percent(res.Aim), number(&res.P50, 2), number(&res.P99, 2),
+		fmt.Fprintf(t, "%s\t%d\t%.0f\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", res.What, res.At, res.PerSecond, res.Slowest, res.Fastest,
+			percent(res.Ratio), percent(res.Aim), percent(res.OfTable), number(&res.P50, 2), number(&res.P99, 2),
 			number(res.Server, 0), number(res.Postgres, 0), number(res.Load, 0), percent(res.Others))
 	}
 	if err := t.Flush(); err != nil {
