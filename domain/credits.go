@@ -81,7 +81,7 @@ func (e CreditsGranted) Validate() error {
 	}
 	c.label("holder", e.Holder)
 	c.number("unit_price", e.UnitPrice)
-	c.currency("currency", e.Currency)
+	c.currency(e.Currency)
 	if !e.UnitPrice.IsZero() && e.Currency == "" {
 		c.fail("currency", "is missing beside a unit price")
 	}

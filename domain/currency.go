@@ -38,11 +38,12 @@ const (
 	fourMinor  = "CLF UYW"
 )
 
-// currency wants a code as [NormalCurrency] gives it, or none.
-func (c *check) currency(field, s string) {
-	c.label(field, s)
+// currency wants the field of that name to be a code as [NormalCurrency] gives
+// it, or none.
+func (c *check) currency(s string) {
+	c.label("currency", s)
 	if s != NormalCurrency(s) {
-		c.fail(field, "is not in its normal form")
+		c.fail("currency", "is not in its normal form")
 	}
 }
 

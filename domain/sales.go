@@ -68,7 +68,7 @@ func (e SalesSold) Validate() error {
 	c.number("charges", e.Charges)
 	c.number("discounts", e.Discounts)
 	c.number("total", e.Total)
-	c.currency("currency", e.Currency)
+	c.currency(e.Currency)
 	c.label("payment_status", e.PaymentStatus)
 	c.label("payment_type", e.PaymentType)
 	c.label("coupon", e.Coupon)
@@ -105,7 +105,7 @@ func (p Payment) validate() error {
 	if p.Amount.IsNegative() {
 		c.fail("amount", "is negative")
 	}
-	c.currency("currency", p.Currency)
+	c.currency(p.Currency)
 	c.label("method", p.Method)
 	c.number("order_total", p.OrderTotal)
 	c.time("charged_at", p.ChargedAt)
@@ -265,7 +265,7 @@ func (e SalesEntryPosted) Validate() error {
 	c.number("debit", e.Debit)
 	c.number("credit", e.Credit)
 	c.id("currency", e.Currency)
-	c.currency("currency", e.Currency)
+	c.currency(e.Currency)
 	c.time("created_at", e.CreatedAt)
 	c.time("due_at", e.DueAt)
 	c.time("posting_at", e.PostingAt)

@@ -162,11 +162,11 @@ type rows struct {
 }
 
 // Next reports whether there is a row or an error to read.
-func (r *rows) Next() bool { return r.Rows.Next() || r.Rows.Err() != nil }
+func (r *rows) Next() bool { return r.Rows.Next() || r.Err() != nil }
 
 // Scan reads a row, or the error.
 func (r *rows) Scan(dest ...any) error {
-	if err := r.Rows.Err(); err != nil {
+	if err := r.Err(); err != nil {
 		return err
 	}
 	return r.Rows.Scan(dest...)

@@ -251,7 +251,7 @@ func reveals(value, token string) bool {
 // refuse answers a request that was not recorded.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status := problem.Status(domain.CodeOf(err))
-	if err == errMethod {
+	if errors.Is(err, errMethod) {
 		status = http.StatusMethodNotAllowed
 		w.Header().Set("Allow", http.MethodPost)
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -256,7 +257,6 @@ func copyIn(ctx context.Context, tx *sql.Tx, schema string, t projections.Table,
 	if err != nil {
 		return err
 	}
-	defer stmt.Close()
 	args := make([]any, len(columns))
 	for row := range rows {
 		for i, c := range t.Cells(row) {
@@ -266,9 +266,9 @@ func copyIn(ctx context.Context, tx *sql.Tx, schema string, t projections.Table,
 			}
 		}
 		if _, err := stmt.ExecContext(ctx, args...); err != nil {
-			return err
+			return errors.Join(err, stmt.Close())
 		}
 	}
-	_, err = stmt.ExecContext(ctx)
-	return err
+	_, err = stmt.ExecContext(ctx) // sends what is left
+	return errors.Join(err, stmt.Close())
 }

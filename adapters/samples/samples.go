@@ -21,7 +21,7 @@ const (
 	TahdahSecret       = "wh_test_9f27c1d04be84a6f"         //nolint:gosec // made up
 	ThinkificKey       = "3f0c9a7be21d4c58a6b1f0e29d7c4485" //nolint:gosec // made up
 	BraincertLogin     = "braincert-hook:fixture-only-Passw0rd"
-	CredlyOrganization = "a0c1f2d4-7b3e-4c59-9d18-2f6b7e40c811"
+	CredlyOrganization = "a0c1f2d4-7b3e-4c59-9d18-2f6b7e40c811" //nolint:gosec // an id, and made up
 )
 
 // Kinds of samples.

@@ -177,12 +177,13 @@ func readProcess(pid int) (process, bool) {
 	if i < 0 || len(f) < 15 {
 		return process{}, false
 	}
-	n := make([]time.Duration, len(f))
+	n := make([]int64, len(f))
 	for j := range f {
 		v, _ := strconv.ParseInt(f[j], 10, 64) // one is a letter, and not asked for
-		n[j] = time.Duration(v)
+		n[j] = v
 	}
-	return process{parent: int(n[1]), own: (n[11] + n[12]) * tick, reaped: (n[13] + n[14]) * tick}, true
+	ticks := func(n int64) time.Duration { return time.Duration(n) * tick }
+	return process{parent: int(n[1]), own: ticks(n[11] + n[12]), reaped: ticks(n[13] + n[14])}, true
 }
 
 // parent returns the process that started pid, 0 if it is not known.

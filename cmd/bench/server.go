@@ -143,7 +143,7 @@ func (s *server) run(ctx context.Context, n int, d time.Duration) (driven, error
 		if err != nil {
 			return driven{}, err
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }() // what was asked was answered
 		senders[i] = &sender{conn: conn, in: bufio.NewReader(conn)}
 	}
 	return drive(ctx, n, d, func(worker int) error {

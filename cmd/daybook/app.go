@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/daybook-ledger/daybook/adapters/embeddedpg"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/domain"
@@ -35,7 +33,7 @@ var outputs = []string{"table", "json", "ndjson", "csv"}
 
 // configure works out what the flags, the environment and the configuration
 // file say, in that order of precedence.
-func (a *app) configure(cmd *cobra.Command) (err error) {
+func (a *app) configure() (err error) {
 	if a.json {
 		a.output = "json"
 	}

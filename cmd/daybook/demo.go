@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -201,9 +202,8 @@ func (s *server) post(ctx context.Context, sample samples.Sample) (domain.Receip
 	if err != nil {
 		return domain.Receipt{}, err
 	}
-	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
+	if err = errors.Join(err, response.Body.Close()); err != nil {
 		return domain.Receipt{}, err
 	}
 	if response.StatusCode != http.StatusOK {

@@ -110,9 +110,9 @@ ledger entries, trust-group membership and certification status.`,
   daybook projection verify           fold the log again and compare`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+		PersistentPreRunE: func(*cobra.Command, []string) error {
 			a.started = true
-			return a.configure(cmd)
+			return a.configure()
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
