@@ -479,7 +479,7 @@ func TestSource(t *testing.T) {
 			t.Errorf("received %s, want %s", got, c.want)
 		}
 	}
-	for begin := time.Now(); db.cursor(t, "f@nobody") != 9; time.Sleep(5 * time.Millisecond) {
+	for begin := time.Now(); db.cursor(t, "f@nobody") != 9; runtime.Gosched() {
 		if time.Since(begin) > patience {
 			t.Fatalf("the cursor stays at %d", db.cursor(t, "f@nobody"))
 		}
@@ -581,7 +581,7 @@ func TestGap(t *testing.T) {
 					t.Fatal("nobody was told")
 				}
 			}
-			for begin := time.Now(); db.cursor(t, "f") != 6; time.Sleep(5 * time.Millisecond) {
+			for begin := time.Now(); db.cursor(t, "f") != 6; runtime.Gosched() {
 				if time.Since(begin) > patience {
 					t.Fatalf("the cursor is at %d", db.cursor(t, "f"))
 				}
@@ -692,7 +692,7 @@ func TestClose(t *testing.T) {
 		}
 		return strings.Join(stacks, "\n\n")
 	}
-	for begin := time.Now(); left() != ""; time.Sleep(5 * time.Millisecond) {
+	for begin := time.Now(); left() != ""; runtime.Gosched() {
 		if time.Since(begin) > patience {
 			t.Fatalf("still running:\n%s", left())
 		}
