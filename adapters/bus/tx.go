@@ -198,7 +198,9 @@ func Savepoint(h message.HandlerFunc) message.HandlerFunc {
 		defer func() {
 			msg.SetContext(before)
 			if failed {
-				err = t.unlessBroken(errors.Join(err, t.undo(ctx)))
+				if err = t.unlessBroken(errors.Join(err, t.undo(ctx))); err == nil {
+					out = nil // it comes again, and then makes them again
+				}
 			}
 		}()
 		msg.SetContext(context.WithValue(before, savepointKey{}, t.Tx))

@@ -187,7 +187,7 @@ func (a *Appender) commitBatch(ctx context.Context, batch []*prepared, interrupt
 		}
 		a.head = nil
 		for _, p := range batch {
-			a.commitBatch(ctx, []*prepared{p}, interrupted)
+			a.commitBatch(ctx, []*prepared{p}, true) // reading the receipts may be what failed
 		}
 		return
 	}

@@ -7,6 +7,9 @@ DO $$
 DECLARE
     r text;
     here text := current_database();
+    -- From 16 on, who makes a role is a member that may not act as it.
+    take text := CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END;
+    statement text;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('daybook grants'));
     FOREACH r IN ARRAY ARRAY['daybook_writer', 'daybook_projector'] LOOP
@@ -14,12 +17,16 @@ BEGIN
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', r);
             END IF;
-            IF NOT pg_has_role(r, 'MEMBER') THEN
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN NULL; -- made by another database's start just now
+            WHEN insufficient_privilege THEN RAISE NOTICE 'role % may not be made', r;
+        END;
+        BEGIN
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname = r) AND NOT pg_has_role(r, take) THEN
                 EXECUTE format('GRANT %I TO %I', r, current_user);
             END IF;
         EXCEPTION
-            WHEN duplicate_object OR unique_violation THEN NULL; -- made by another database's start just now
-            WHEN insufficient_privilege THEN RAISE NOTICE 'role % may not be made or taken', r;
+            WHEN insufficient_privilege THEN RAISE NOTICE 'role % may not be taken', r;
         END;
     END LOOP;
     IF (SELECT count(*) FROM pg_roles WHERE rolname IN ('daybook_writer', 'daybook_projector')) < 2 THEN
@@ -40,6 +47,27 @@ BEGIN
     END IF;
     IF NOT has_database_privilege('daybook_projector', here, 'CREATE') THEN
         EXECUTE format('GRANT CREATE ON DATABASE %I TO daybook_projector', here);
+    END IF;
+    -- Tables that were made while the role could not be taken, or restored without
+    -- owners, become its own.
+    IF pg_has_role('daybook_projector', take) THEN
+        FOR statement IN
+            SELECT format('ALTER SCHEMA %I OWNER TO daybook_projector', n.nspname)
+            FROM pg_namespace n
+            WHERE obj_description(n.oid, 'pg_namespace') LIKE 'tables of a daybook projection%'
+            AND pg_get_userbyid(n.nspowner) <> 'daybook_projector'
+            UNION ALL
+            SELECT format('ALTER TABLE %I.%I OWNER TO daybook_projector', t.schemaname, t.tablename)
+            FROM pg_tables t JOIN pg_namespace n ON n.nspname = t.schemaname
+            WHERE obj_description(n.oid, 'pg_namespace') LIKE 'tables of a daybook projection%'
+            AND t.tableowner <> 'daybook_projector'
+        LOOP
+            BEGIN
+                EXECUTE statement;
+            EXCEPTION
+                WHEN insufficient_privilege THEN RAISE NOTICE '% is refused', statement;
+            END;
+        END LOOP;
     END IF;
 END
 $$

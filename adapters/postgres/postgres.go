@@ -67,7 +67,10 @@ func Open(ctx context.Context, dsn string, role Role, conns int) (*sql.DB, error
 		return db, nil
 	}
 	var may bool
-	err = db.QueryRowContext(ctx, `SELECT coalesce((SELECT pg_has_role(oid, 'MEMBER') AND has_table_privilege(oid, 'log', 'SELECT')
+	err = db.QueryRowContext(ctx, `SELECT coalesce((
+		SELECT pg_has_role(oid, CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+			AND has_table_privilege(oid, 'log', 'SELECT')
+			AND ($1 <> 'daybook_projector' OR has_database_privilege(oid, current_database(), 'CREATE'))
 		FROM pg_roles WHERE rolname = $1), false)`, string(role)).Scan(&may)
 	if err != nil {
 		return nil, errors.Join(unreachable(err), db.Close())

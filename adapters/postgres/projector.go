@@ -72,7 +72,7 @@ func (e *Projector) setup(ctx context.Context, p *projections.Projection) error 
 		if err != nil || whole {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE projection SET version = 0 WHERE name = $1`, p.Name)
+		_, err = tx.ExecContext(ctx, `UPDATE projection SET version = 0 WHERE name = $1 AND version = $2`, p.Name, p.Version)
 		return err
 	})
 }
@@ -94,8 +94,16 @@ func create(ctx context.Context, tx *sql.Tx, p *projections.Projection) error {
 	return err
 }
 
-// isWhole reports whether all tables of p are there.
+// isWhole reports whether the cursor and all tables of p are there. A cursor that
+// was lost is made again, at the beginning.
 func isWhole(ctx context.Context, tx *sql.Tx, p *projections.Projection) (bool, error) {
+	made, err := tx.ExecContext(ctx, `INSERT INTO cursor (follower) VALUES ($1) ON CONFLICT DO NOTHING`, Follower(p))
+	if err != nil {
+		return false, err
+	}
+	if n, err := made.RowsAffected(); err != nil || n > 0 {
+		return false, err
+	}
 	for _, t := range p.Tables {
 		var there bool
 		if err := tx.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL`, relation(p.Name, t)).Scan(&there); err != nil || !there {
@@ -129,6 +137,12 @@ func createSchema(ctx context.Context, tx *sql.Tx, schema string, p *projections
 	return nil
 }
 
+// notOurs says that somebody else's schema is in the way.
+func notOurs(schema string) error {
+	return domain.Errorf(domain.Refused, "projections", "the database has a schema %q that is not daybook's", schema).
+		WithHint("Give daybook a database of its own.")
+}
+
 // dropSchema drops a schema of ours, if there is one, and refuses to drop
 // somebody else's.
 func dropSchema(ctx context.Context, tx *sql.Tx, schema string) error {
@@ -140,8 +154,7 @@ func dropSchema(ctx context.Context, tx *sql.Tx, schema string) error {
 	case err != nil:
 		return err
 	case !ours:
-		return domain.Errorf(domain.Refused, "projections", "the database has a schema %q that is not daybook's", schema).
-			WithHint("Give daybook a database of its own.")
+		return notOurs(schema)
 	}
 	_, err = tx.ExecContext(ctx, `DROP SCHEMA `+pq.QuoteIdentifier(schema)+` CASCADE`)
 	return err
@@ -152,7 +165,7 @@ func dropSchema(ctx context.Context, tx *sql.Tx, schema string) error {
 // move it to upTo.
 func (e *Projector) Apply(ctx context.Context, tx *sql.Tx, p *projections.Projection, after, upTo int64) error {
 	// The cursor is held, so nobody swaps the tables now.
-	if _, err := checkVersion(ctx, tx, p, ""); err != nil {
+	if err := checkVersion(ctx, tx, p); err != nil {
 		return err
 	}
 	return apply(ctx, tx, p.Name, p, after, upTo)
@@ -161,22 +174,32 @@ func (e *Projector) Apply(ctx context.Context, tx *sql.Tx, p *projections.Projec
 // lockCursor takes p's cursor, which is the lock on its live tables, and returns
 // its position. It refuses tables of another version than the code.
 func lockCursor(ctx context.Context, tx *sql.Tx, p *projections.Projection) (position int64, err error) {
-	return checkVersion(ctx, tx, p, ` FOR UPDATE OF c`)
+	err = tx.QueryRowContext(ctx, `SELECT position FROM cursor WHERE follower = $1 FOR UPDATE`, Follower(p)).Scan(&position)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, noTables(p.Name)
+	}
+	if err != nil {
+		return 0, err
+	}
+	// A statement of its own: one that waits for a lock sees only the locked row
+	// as it is then, and everything else as it was.
+	return position, checkVersion(ctx, tx, p)
 }
 
-func checkVersion(ctx context.Context, tx *sql.Tx, p *projections.Projection, lock string) (position int64, err error) {
+// checkVersion refuses live tables of another version than the code's. The cursor
+// must be held.
+func checkVersion(ctx context.Context, tx *sql.Tx, p *projections.Projection) error {
 	var version int
-	err = tx.QueryRowContext(ctx, `SELECT c.position, p.version FROM cursor c JOIN projection p ON p.name = $2 WHERE c.follower = $1`+lock, Follower(p), p.Name).
-		Scan(&position, &version)
+	err := tx.QueryRowContext(ctx, `SELECT version FROM projection WHERE name = $1`, p.Name).Scan(&version)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return 0, noTables(p.Name)
+		return noTables(p.Name)
 	case err != nil:
-		return 0, err
+		return err
 	case version != p.Version:
-		return position, otherVersion(p, version)
+		return otherVersion(p, version)
 	}
-	return position, nil
+	return nil
 }
 
 // otherVersion says that the live tables are not of the code's version.
@@ -310,6 +333,9 @@ func (e *Projector) stop(ctx context.Context, p *projections.Projection, fold *p
 		_, err = tx.ExecContext(ctx, `UPDATE projection SET stopped_at = $2, reason = $3 WHERE name = $1`, p.Name, fold.Position, fold.Err.Error())
 		return err
 	})
+	if earlier, ok := errors.AsType[*projections.FoldError](err); ok && earlier.Position < fold.Position {
+		return e.stop(ctx, p, earlier) // the tables refuse what comes before it
+	}
 	if err != nil {
 		return err
 	}

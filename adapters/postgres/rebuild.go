@@ -187,16 +187,27 @@ func loadMemory(ctx context.Context, conn *sql.Conn, p *projections.Projection, 
 // of the way, none if they were lost. They may be others than this version's.
 func retireTables(ctx context.Context, tx *sql.Tx, p *projections.Projection) ([]string, error) {
 	var schema, tables sql.NullString
+	var ours bool
 	err := tx.QueryRowContext(ctx, `SELECT to_regnamespace(quote_ident($1))::text,
-		(SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables WHERE schemaname = $1)`, p.Name).Scan(&schema, &tables)
+		(SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables WHERE schemaname = $1),
+		coalesce(obj_description(to_regnamespace(quote_ident($1)), 'pg_namespace') = $2, false)
+			OR EXISTS (SELECT FROM projection WHERE name = $1 AND version > 0)`, p.Name, schemaComment).Scan(&schema, &tables, &ours)
 	if err != nil || !schema.Valid {
 		return nil, err
 	}
-	statements := []string{fmt.Sprintf(`SET LOCAL lock_timeout = %d`, swapPatience.Milliseconds())}
+	if !ours {
+		return nil, notOurs(p.Name)
+	}
+	name := pq.QuoteIdentifier(p.Name)
+	// A dump without comments has lost the mark.
+	statements := []string{
+		fmt.Sprintf(`SET LOCAL lock_timeout = %d`, swapPatience.Milliseconds()),
+		`COMMENT ON SCHEMA ` + name + ` IS ` + pq.QuoteLiteral(schemaComment),
+	}
 	if tables.Valid {
 		statements = append(statements, `LOCK TABLE `+tables.String+` IN ACCESS EXCLUSIVE MODE`)
 	}
-	return append(statements, `ALTER SCHEMA `+pq.QuoteIdentifier(p.Name)+` RENAME TO `+pq.QuoteIdentifier(p.Name+"_old")), nil
+	return append(statements, `ALTER SCHEMA `+name+` RENAME TO `+pq.QuoteIdentifier(p.Name+"_old")), nil
 }
 
 // swapLag is how many records may be left to fold when the swap begins: few

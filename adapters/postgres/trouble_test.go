@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"database/sql"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -201,5 +203,114 @@ func TestAppendRefuses(t *testing.T) {
 	odd.Topic, odd.Body = "a\u0085\x00b", []byte("other bytes")
 	if r := mustAppend(t, l.appender, odd); r.Status != domain.Conflicting {
 		t.Errorf("status %s, want conflict", r.Status)
+	}
+}
+
+// await returns once a query gives true: something another goroutine or another
+// connection brings about.
+func await(t *testing.T, db *sql.DB, query string, args ...any) {
+	t.Helper()
+	for done := false; !done; {
+		if err := db.QueryRowContext(t.Context(), query, args...).Scan(&done); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestVersionRisesWhileWaiting lets an older process wait for the cursor while
+// the tables become a newer version's.
+func TestVersionRisesWhileWaiting(t *testing.T) {
+	l := newLedger(t)
+	p := creditsOf(1)
+	e := l.projector(t, p)
+	owner := postgrestest.Open(t, l.url, postgres.RoleOwner)
+	tx, err := owner.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{`UPDATE cursor SET updated_at = now()`, `UPDATE projection SET version = 2`} {
+		if _, err := tx.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caught := make(chan error, 1)
+	go func() {
+		_, err := e.CatchUp(t.Context(), p, nil)
+		caught <- err
+	}()
+	await(t, owner, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-caught; domain.CodeOf(err) != domain.Refused {
+		t.Errorf("caught up: %v", err)
+	}
+}
+
+// TestTakenOver finds tables and a log that the user made when there were no
+// roles, without the mark of the tables.
+func TestTakenOver(t *testing.T) {
+	l := newLedger(t)
+	p := creditsOf(1)
+	as := postgres.NewProjector(postgrestest.Open(t, l.url, postgres.RoleOwner), []*projections.Projection{p})
+	if err := as.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgrestest.Migrate(t.Context(), l.url); err != nil {
+		t.Fatal(err)
+	}
+	e := l.projector(t, p)
+	mustCatchUp(t, e, p)
+	owner := postgrestest.Open(t, l.url, postgres.RoleOwner)
+	if _, err := owner.ExecContext(t.Context(), `COMMENT ON SCHEMA credits IS NULL`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := e.Rebuild(t.Context(), p, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustVerify(t, e, p)
+}
+
+// TestLostCursor deletes the cursor: the projection is built again.
+func TestLostCursor(t *testing.T) {
+	l := newLedger(t)
+	p := creditsOf(1)
+	mustCatchUp(t, l.projector(t, p), p)
+	owner := postgrestest.Open(t, l.url, postgres.RoleOwner)
+	if _, err := owner.ExecContext(t.Context(), `DELETE FROM cursor`); err != nil {
+		t.Fatal(err)
+	}
+	e := l.projector(t, p)
+	if upgraded, err := e.Upgrade(t.Context(), p, nil); err != nil || !upgraded {
+		t.Fatalf("upgraded %v, %v", upgraded, err)
+	}
+	mustVerify(t, e, p)
+}
+
+// TestTablesRefuse has the tables refuse what comes before a record that the fold
+// cannot take: the projection stops at the first of the two.
+func TestTablesRefuse(t *testing.T) {
+	l := newLedger(t)
+	mustAppend(t, l.appender, scoped(13))
+	p := creditsOf(1)
+	fold := p.Fold
+	p.Fold = func(tx *projections.Tx, r *domain.Record) error {
+		if r.Position == 2 {
+			return errors.New("no")
+		}
+		return fold(tx, r)
+	}
+	e := l.projector(t, p)
+	owner := postgrestest.Open(t, l.url, postgres.RoleOwner)
+	if _, err := owner.ExecContext(t.Context(), `ALTER TABLE credits.balances ADD CHECK (remaining < 0)`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.CatchUp(t.Context(), p, nil); domain.CodeOf(err) != domain.Differs {
+		t.Errorf("caught up: %v", err)
+	}
+	if list, err := e.List(t.Context()); err != nil || list[0].StoppedAt != 1 || list[0].Position != 0 {
+		t.Errorf("%+v, %v", list, err)
 	}
 }

@@ -44,14 +44,18 @@ func (f follower) run(ctx context.Context) error {
 	if err := f.projector.Resume(ctx, f.projection); err != nil {
 		return ignoreCancel(ctx, err)
 	}
-	said := ""
+	said, pause := "", time.Second
 	for ctx.Err() == nil {
-		pause := time.Second
-		if err := f.follow(ctx); err != nil && ctx.Err() == nil {
-			if err.Error() != said {
-				logger.LogAttrs(ctx, slog.LevelError, "projection waits", slog.Any("error", err), slog.String("hint", domain.HintOf(err)))
-			}
-			said, pause = err.Error(), 5*time.Second
+		err := f.follow(ctx)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			said, pause = "", time.Second
+		case err.Error() != said:
+			logger.LogAttrs(ctx, slog.LevelError, "projection waits", slog.Any("error", err), slog.String("hint", domain.HintOf(err)))
+			said, pause = err.Error(), time.Second
+		default:
+			// What fails in the same way again may take long to try.
+			pause = min(2*pause, time.Minute)
 		}
 		select {
 		case <-ctx.Done():
@@ -93,9 +97,10 @@ func (f follower) follow(ctx context.Context) error {
 	defer stop(nil)
 	router.AddConsumerHandler(f.projection.Name, bus.Log, subscriber, func(m *message.Message) error {
 		err := f.fold(m)
-		if _, ok := errors.AsType[*projections.FoldError](err); ok {
-			// It would fail for ever. The router is left first, since the message
-			// in hand holds the cursor.
+		switch _, ok := errors.AsType[*projections.FoldError](err); {
+		case ok, domain.CodeOf(err) == domain.Refused, domain.CodeOf(err) == domain.Differs, domain.CodeOf(err) == domain.NotFound:
+			// It would fail for as long as it is tried. The router is left first,
+			// since the message in hand holds the cursor.
 			stop(err)
 		}
 		if err != nil {
