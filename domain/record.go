@@ -63,6 +63,23 @@ func (r *Record) EffectiveAt() time.Time {
 	return r.OccurredAt
 }
 
+// ParseIDs sets the ids of r from their text; an empty one is left zero. Text
+// that is no id has code [Differs]: only a log that was changed holds any.
+func (r *Record) ParseIDs(id, delivery, cause string) (err error) {
+	for _, field := range []struct {
+		text string
+		id   *ulid.ULID
+	}{{id, &r.ID}, {delivery, &r.Delivery}, {cause, &r.Cause}} {
+		if field.text == "" {
+			continue
+		}
+		if *field.id, err = ulid.ParseStrict(field.text); err != nil {
+			return Errorf(Differs, "read log", "position %d: %w", r.Position, err)
+		}
+	}
+	return nil
+}
+
 // recordTime is the layout of a time in the record bytes.
 const recordTime = "2006-01-02T15:04:05.000000Z"
 

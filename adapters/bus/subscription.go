@@ -181,16 +181,8 @@ func readRecord(rows *rows) (*message.Message, sent, error) {
 	if before := max(after, rows.tx.last); r.Position != before+1 {
 		return nil, sent{}, missing(before, r.Position)
 	}
-	for _, field := range []struct {
-		text string
-		id   *ulid.ULID
-	}{{id, &r.ID}, {delivery, &r.Delivery}, {cause.String, &r.Cause}} {
-		if field.text == "" {
-			continue
-		}
-		if *field.id, err = ulid.ParseStrict(field.text); err != nil {
-			return nil, sent{}, domain.Errorf(domain.Differs, "read log", "position %d: %w", r.Position, err)
-		}
+	if err := r.ParseIDs(id, delivery, cause.String); err != nil {
+		return nil, sent{}, err
 	}
 	r.OccurredAt, r.RecordedAt = r.OccurredAt.UTC(), r.RecordedAt.UTC()
 	return recordMessage(r), sent{r.Position, r}, nil

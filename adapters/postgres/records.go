@@ -119,16 +119,8 @@ func scanRecord(rows *sql.Rows) (*domain.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, field := range []struct {
-		text string
-		id   *ulid.ULID
-	}{{id, &r.ID}, {delivery, &r.Delivery}, {cause.String, &r.Cause}} {
-		if field.text == "" {
-			continue
-		}
-		if *field.id, err = ulid.ParseStrict(field.text); err != nil {
-			return nil, domain.Errorf(domain.Differs, "read log", "position %d: %w", r.Position, err)
-		}
+	if err := r.ParseIDs(id, delivery, cause.String); err != nil {
+		return nil, err
 	}
 	r.OccurredAt, r.RecordedAt = r.OccurredAt.UTC(), r.RecordedAt.UTC()
 	return r, nil
