@@ -173,23 +173,20 @@ func saysPaid(status string) bool {
 // paid books a payment.
 func (o *order) paid(e domain.SalesPaid) error {
 	currency := bucket(e.Currency)
-	if o.counts(e.Payment) {
-		o.adopt(currency, false)
-		postings := postPayment(e.Amount, currency, e.Transaction)
-		if err := o.post(amountRow{currency: currency, paid: e.Amount}, postings); err != nil {
-			return err
-		}
-	}
-	return o.close()
+	return o.moved(e.Payment, amountRow{currency: currency, paid: e.Amount}, postPayment(e.Amount, currency, e.Transaction))
 }
 
 // refunded books a refund.
 func (o *order) refunded(e domain.SalesRefunded) error {
 	currency := bucket(e.Currency)
-	if o.counts(e.Payment) {
-		o.adopt(currency, false)
-		postings := postRefund(e.Amount, currency, e.Transaction)
-		if err := o.post(amountRow{currency: currency, refunded: e.Amount}, postings); err != nil {
+	return o.moved(e.Payment, amountRow{currency: currency, refunded: e.Amount}, postRefund(e.Amount, currency, e.Transaction))
+}
+
+// moved books money that came or went, unless it is not to be counted.
+func (o *order) moved(p domain.Payment, more amountRow, postings []posting) error {
+	if o.counts(p) {
+		o.adopt(more.currency, false)
+		if err := o.post(more, postings); err != nil {
 			return err
 		}
 	}
