@@ -80,7 +80,7 @@ type database struct {
 func (a *app) openDatabase(ctx context.Context) (*database, error) {
 	d := &database{url: a.databaseURL}
 	if d.url == "" {
-		server, err := embeddedpg.Start(ctx, embeddedpg.Options{StateDir: a.stateDir, Logger: a.logger()})
+		server, err := embeddedpg.Start(ctx, a.embedded())
 		if err != nil {
 			return nil, err
 		}
