@@ -266,9 +266,6 @@ func TestKeptAfterFailure(t *testing.T) {
 }
 
 func TestNoPrograms(t *testing.T) {
-	if os.Getenv("DATABASE_URL_TEST") != "" {
-		t.Skip("DATABASE_URL_TEST takes the place of the programs")
-	}
 	t.Setenv("DAYBOOK_PG_BINDIR", t.TempDir())
 	_, err := own(t.TempDir())
 	r := &recorder{TB: t}
