@@ -58,7 +58,7 @@ func (e *Projector) Ask(ctx context.Context, p *projections.Projection, v projec
 		if err = errors.Join(err, rows.Close()); err != nil {
 			return Answer{}, unreachable(err)
 		}
-		return label(ctx, e.db, q, known, page)
+		return label(ctx, e.db, q, live, known, page)
 	}
 	if err := rows.Close(); err != nil {
 		return Answer{}, unreachable(err)
@@ -67,7 +67,7 @@ func (e *Projector) Ask(ctx context.Context, p *projections.Projection, v projec
 	if err != nil {
 		return Answer{}, err
 	}
-	return label(ctx, e.db, q, known, page)
+	return label(ctx, e.db, q, live, known, page)
 }
 
 // pastQuestions is how many questions about the past are answered at a time:
@@ -105,13 +105,16 @@ func orLatest(asked, now, recordedAt time.Time) time.Time {
 	return micros(now)
 }
 
-// label says which state of the log a page is about.
-func label(ctx context.Context, q querier, query projections.Query, known int64, page projections.Page) (Answer, error) {
-	s, err := stateAt(ctx, q, known)
-	if err != nil {
-		return Answer{}, err
+// label says which state of the log a page is about: the one at known, which is
+// looked up unless it is the one that was seen already.
+func label(ctx context.Context, q querier, query projections.Query, seen state, known int64, page projections.Page) (Answer, error) {
+	if seen.position != known {
+		var err error
+		if seen, err = stateAt(ctx, q, known); err != nil {
+			return Answer{}, err
+		}
 	}
-	return Answer{AsOf: query.AsOf, Known: known, Root: s.root, Page: page}, nil
+	return Answer{AsOf: query.AsOf, Known: known, Root: seen.root, Page: page}, nil
 }
 
 // A state is the log as it was when it ended at a position.
@@ -245,8 +248,8 @@ func (r *liveRows) scan() ([]projections.Cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	if recordedAt.Valid {
-		r.state.recordedAt = recordedAt.Time.UTC()
+	if recordedAt.Valid && r.state.root == "" { // the same in every row
+		r.state.recordedAt, r.state.root = recordedAt.Time.UTC(), base64.StdEncoding.EncodeToString(root)
 	}
 	if !present.Valid {
 		return nil, nil

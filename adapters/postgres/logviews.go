@@ -155,7 +155,7 @@ func (e *Projector) AskLog(ctx context.Context, _ *projections.Projection, v pro
 	if err = errors.Join(err, rows.Close()); err != nil {
 		return Answer{}, unreachable(err)
 	}
-	return label(ctx, e.db, q, known, page)
+	return label(ctx, e.db, q, s, known, page)
 }
 
 // logRows are the rows of one statement as a [projections.Source].
