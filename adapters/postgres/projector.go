@@ -77,89 +77,6 @@ func (e *Projector) setup(ctx context.Context, p *projections.Projection) error 
 	})
 }
 
-// create makes the tables of p, empty.
-func create(ctx context.Context, tx *sql.Tx, p *projections.Projection) error {
-	if err := createSchema(ctx, tx, p.Name, p); err != nil {
-		return err
-	}
-	for _, t := range p.Tables {
-		if err := indexTable(ctx, tx, p.Name, t); err != nil {
-			return err
-		}
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO cursor (follower) VALUES ($1) ON CONFLICT (follower) DO UPDATE SET position = 0`, Follower(p)); err != nil {
-		return err
-	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO projection (name, version) VALUES ($1, $2)`, p.Name, p.Version)
-	return err
-}
-
-// isWhole reports whether the cursor and all tables of p are there. A cursor that
-// was lost is made again, at the beginning.
-func isWhole(ctx context.Context, tx *sql.Tx, p *projections.Projection) (bool, error) {
-	made, err := tx.ExecContext(ctx, `INSERT INTO cursor (follower) VALUES ($1) ON CONFLICT DO NOTHING`, Follower(p))
-	if err != nil {
-		return false, err
-	}
-	if n, err := made.RowsAffected(); err != nil || n > 0 {
-		return false, err
-	}
-	for _, t := range p.Tables {
-		var there bool
-		if err := tx.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL`, relation(p.Name, t)).Scan(&there); err != nil || !there {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-// schemaComment marks a schema as ours, which means that we may drop it.
-const schemaComment = "tables of a daybook projection; derived from the log and rebuilt at will"
-
-// createSchema makes a schema with the projection's empty tables.
-func createSchema(ctx context.Context, tx *sql.Tx, schema string, p *projections.Projection) error {
-	if err := dropSchema(ctx, tx, schema); err != nil {
-		return err
-	}
-	for _, s := range []string{
-		`CREATE SCHEMA ` + pq.QuoteIdentifier(schema),
-		`COMMENT ON SCHEMA ` + pq.QuoteIdentifier(schema) + ` IS ` + pq.QuoteLiteral(schemaComment),
-	} {
-		if _, err := tx.ExecContext(ctx, s); err != nil {
-			return err
-		}
-	}
-	for _, t := range p.Tables {
-		if err := createTable(ctx, tx, schema, t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// notOurs says that somebody else's schema is in the way.
-func notOurs(schema string) error {
-	return domain.Errorf(domain.Refused, "projections", "the database has a schema %q that is not daybook's", schema).
-		WithHint("Give daybook a database of its own.")
-}
-
-// dropSchema drops a schema of ours, if there is one, and refuses to drop
-// somebody else's.
-func dropSchema(ctx context.Context, tx *sql.Tx, schema string) error {
-	var ours bool
-	err := tx.QueryRowContext(ctx, `SELECT coalesce(obj_description(oid, 'pg_namespace') = $2, false) FROM pg_namespace WHERE nspname = $1`, schema, schemaComment).Scan(&ours)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil
-	case err != nil:
-		return err
-	case !ours:
-		return notOurs(schema)
-	}
-	_, err = tx.ExecContext(ctx, `DROP SCHEMA `+pq.QuoteIdentifier(schema)+` CASCADE`)
-	return err
-}
-
 // Apply folds the records after one position up to another into the live tables
 // of p, in the caller's transaction, which must hold p's cursor at after and
 // move it to upTo.
@@ -184,36 +101,6 @@ func lockCursor(ctx context.Context, tx *sql.Tx, p *projections.Projection) (pos
 	// A statement of its own: one that waits for a lock sees only the locked row
 	// as it is then, and everything else as it was.
 	return position, checkVersion(ctx, tx, p)
-}
-
-// checkVersion refuses live tables of another version than the code's. The cursor
-// must be held.
-func checkVersion(ctx context.Context, tx *sql.Tx, p *projections.Projection) error {
-	var version int
-	err := tx.QueryRowContext(ctx, `SELECT version FROM projection WHERE name = $1`, p.Name).Scan(&version)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return noTables(p.Name)
-	case err != nil:
-		return err
-	case version != p.Version:
-		return otherVersion(p, version)
-	}
-	return nil
-}
-
-// otherVersion says that the live tables are not of the code's version.
-func otherVersion(p *projections.Projection, version int) error {
-	if version > p.Version {
-		return domain.Errorf(domain.Refused, "projection "+p.Name, "its tables are of version %d and this daybook is of version %d", version, p.Version).
-			WithHint("A newer daybook made them; upgrade this one.")
-	}
-	if version == 0 {
-		return domain.Errorf(domain.Differs, "projection "+p.Name, "its tables are not there").
-			WithHint("Run: daybook projection rebuild " + p.Name)
-	}
-	return domain.Errorf(domain.Refused, "projection "+p.Name, "its tables are of version %d and wait to be rebuilt as version %d", version, p.Version).
-		WithHint("Run: daybook projection rebuild " + p.Name)
 }
 
 // apply folds records into the tables of a schema. They are read and written

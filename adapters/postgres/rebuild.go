@@ -63,14 +63,11 @@ func (e *Projector) Upgrade(ctx context.Context, p *projections.Projection, prog
 // the code, or lost. Those of a newer one are refused: to build them again would
 // undo an upgrade that is under way.
 func isOutdated(ctx context.Context, q querier, p *projections.Projection) (bool, error) {
-	var version int
-	err := q.QueryRowContext(ctx, `SELECT version FROM projection WHERE name = $1`, p.Name).Scan(&version)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return false, noTables(p.Name)
-	case err != nil:
-		return false, unreachable(err)
-	case version > p.Version:
+	version, err := tablesVersion(ctx, q, p)
+	if err != nil {
+		return false, err
+	}
+	if version > p.Version {
 		return false, otherVersion(p, version)
 	}
 	return version < p.Version, nil
@@ -134,8 +131,7 @@ func snapshot(ctx context.Context, conn *sql.Conn, p *projections.Projection, f 
 		err := tx.QueryRowContext(ctx, `SELECT c.position, p.version FROM cursor c, projection p WHERE c.follower = $1 AND p.name = $2`, Follower(p), p.Name).
 			Scan(&position, &version)
 		if errors.Is(err, sql.ErrNoRows) {
-			return domain.Errorf(domain.NotFound, "projection "+p.Name, "it has no tables yet").
-				WithHint("Run: daybook serve")
+			return noTables(p.Name)
 		}
 		if err != nil {
 			return err
@@ -181,33 +177,6 @@ func loadMemory(ctx context.Context, conn *sql.Conn, p *projections.Projection, 
 		}
 		return nil
 	})
-}
-
-// retireTables returns the statements that lock the old tables and move them out
-// of the way, none if they were lost. They may be others than this version's.
-func retireTables(ctx context.Context, tx *sql.Tx, p *projections.Projection) ([]string, error) {
-	var schema, tables sql.NullString
-	var ours bool
-	err := tx.QueryRowContext(ctx, `SELECT to_regnamespace(quote_ident($1))::text,
-		(SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables WHERE schemaname = $1),
-		coalesce(obj_description(to_regnamespace(quote_ident($1)), 'pg_namespace') = $2, false)
-			OR EXISTS (SELECT FROM projection WHERE name = $1 AND version > 0)`, p.Name, schemaComment).Scan(&schema, &tables, &ours)
-	if err != nil || !schema.Valid {
-		return nil, err
-	}
-	if !ours {
-		return nil, notOurs(p.Name)
-	}
-	name := pq.QuoteIdentifier(p.Name)
-	// A dump without comments has lost the mark.
-	statements := []string{
-		fmt.Sprintf(`SET LOCAL lock_timeout = %d`, swapPatience.Milliseconds()),
-		`COMMENT ON SCHEMA ` + name + ` IS ` + pq.QuoteLiteral(schemaComment),
-	}
-	if tables.Valid {
-		statements = append(statements, `LOCK TABLE `+tables.String+` IN ACCESS EXCLUSIVE MODE`)
-	}
-	return append(statements, `ALTER SCHEMA `+name+` RENAME TO `+pq.QuoteIdentifier(p.Name+"_old")), nil
 }
 
 // swapLag is how many records may be left to fold when the swap begins: few
