@@ -77,6 +77,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{reported(func(e *domain.CreditsReported) { e.Consumed[0].Description = huge }), "consumed/0/description has 65537 bytes"},
 		{domain.DirectoryGroupSeen{Group: "1", Name: "a\x00b"}, "name has a NUL"},
 		{domain.DirectoryGroupSeen{Group: "1", Name: long}, ""},
+		{domain.DirectoryGroupListed{Name: "a"}, "group is missing"},
 		{domain.DirectoryPersonSeen{PersonType: "User", Person: "1"}, `person_type is "User", not one of user, candidate`},
 		{domain.DirectoryPersonSeen{PersonType: "user", Person: "1", Roles: []string{"a", ""}}, "roles/1 is missing"},
 		{domain.BadgesDeleted{Badge: "b", DeletedAt: at("2026-03-01T09:00:00Z").Add(1)}, "deleted_at is not in UTC and whole microseconds"},

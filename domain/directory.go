@@ -13,6 +13,10 @@ const (
 	PersonLead      = "lead"      // a marketing contact without an account
 )
 
+// ActivityListed is the activity of what a provider's API listed when it was
+// asked. It fills in what no webhook has said, and outranks nothing.
+const ActivityListed = "listed"
+
 // DirectoryPersonSeen gives the attributes of a person as they are now.
 type DirectoryPersonSeen struct {
 	PersonType   string      `json:"person_type"` // one of the Person constants
@@ -23,7 +27,7 @@ type DirectoryPersonSeen struct {
 	Roles        []string    `json:"roles,omitempty"`
 	Groups       []string    `json:"groups,omitempty"` // ids
 	Attributes   []Attribute `json:"attributes,omitempty"`
-	Activity     string      `json:"activity,omitempty"` // why we heard, such as "signup", "signin"
+	Activity     string      `json:"activity,omitempty"` // why we heard, such as "signup", "signin", or ActivityListed
 }
 
 // An Attribute is one further thing a provider says of a person.
@@ -146,7 +150,7 @@ type DirectoryItemSeen struct {
 	Slug     string `json:"slug,omitempty"`
 	Status   string `json:"status,omitempty"`
 	Price    string `json:"price,omitempty"`    // as sent, without a currency: for reading, not for counting
-	Activity string `json:"activity,omitempty"` // why we heard: "created", "updated"
+	Activity string `json:"activity,omitempty"` // why we heard: "created", "updated", or ActivityListed
 }
 
 // Kind implements [Event].
@@ -205,12 +209,26 @@ func (e DirectoryGroupSeen) Validate() error {
 	return c.err
 }
 
+// DirectoryGroupListed names a group of learners as a provider's API lists it;
+// see [ActivityListed].
+type DirectoryGroupListed struct {
+	Group       string `json:"group"`
+	Name        string `json:"name,omitempty"`
+	Description string `json:"description,omitempty"`
+}
+
+// Kind implements [Event].
+func (DirectoryGroupListed) Kind() Kind { return "directory.group-listed.v1" }
+
+// Validate implements [Event].
+func (e DirectoryGroupListed) Validate() error { return DirectoryGroupSeen(e).Validate() }
+
 // DirectoryEmploymentChanged gives an employee record of Credly's workforce.
 type DirectoryEmploymentChanged struct {
 	Employment string   `json:"employment"`         // Credly's id of the record
 	External   string   `json:"external,omitempty"` // the employer's id of the person
 	State      string   `json:"state,omitempty"`    // free text: Credly's list is not known
-	Activity   string   `json:"activity"`           // such as "created", "connection.accepted"
+	Activity   string   `json:"activity"`           // such as "created", "connection.accepted", or ActivityListed
 	Name       Personal `json:"-"`
 	Email      Personal `json:"-"`
 }

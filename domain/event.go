@@ -90,6 +90,7 @@ var kinds = codecs(
 	kind[DirectoryItemSeen](),
 	kind[DirectoryItemRemoved](),
 	kind[DirectoryGroupSeen](),
+	kind[DirectoryGroupListed](),
 	kind[DirectoryEmploymentChanged](),
 	kind[IntakeUnrecognized](),
 	kind[IntakeQuarantined](),

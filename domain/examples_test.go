@@ -106,6 +106,7 @@ func examples() []domain.Event {
 		},
 		domain.DirectoryItemRemoved{ItemType: domain.ItemCourse, Item: "909120"},
 		domain.DirectoryGroupSeen{Group: "304120", Name: "Rail Safety 2026", Description: "Learners booked on the 2026 programme"},
+		domain.DirectoryGroupListed{Group: "304120", Name: "Rail Safety 2026", Description: "Learners booked on the 2026 programme"},
 		domain.DirectoryEmploymentChanged{
 			Employment: "04946ca5-c91f-534c-96f7-a80a054aeb16", External: "HR-00871", State: "accepted",
 			Activity: "connection.accepted", Name: "Lena Fischer", Email: "lena.fischer@example.com",

@@ -8,7 +8,9 @@
 //
 // A person or item that is only named in passing, by a sale or a completion, has
 // a row too. What a provider says of it in its own right comes first, however
-// old. Leads are left out.
+// old. What a provider's API listed when it was asked comes last: it fills in
+// what no webhook has said, and brings nothing back that was removed. Leads are
+// left out.
 package directory
 
 import (
@@ -30,7 +32,7 @@ const (
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "directory",
-		Version: 1,
+		Version: 2,
 		Tables:  []projections.Table{people, organizations, items, groups},
 		Kinds: domain.KindsOf(
 			domain.DirectoryPersonSeen{},
@@ -40,6 +42,7 @@ func Projection() *projections.Projection {
 			domain.DirectoryItemSeen{},
 			domain.DirectoryItemRemoved{},
 			domain.DirectoryGroupSeen{},
+			domain.DirectoryGroupListed{},
 			domain.LearningEnrolled{},
 			domain.LearningProgressed{},
 			domain.LearningCompleted{},
@@ -79,7 +82,9 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 	case domain.DirectoryItemRemoved:
 		itemRemoved(tx, r, e)
 	case domain.DirectoryGroupSeen:
-		groupSeen(tx, r, e)
+		groupSeen(tx, r, e, stated)
+	case domain.DirectoryGroupListed:
+		groupSeen(tx, r, domain.DirectoryGroupSeen(e), listed)
 	case domain.LearningEnrolled:
 		learning(tx, r, e.Learner, e.Subject)
 	case domain.LearningProgressed:
@@ -123,30 +128,47 @@ func sold(tx *projections.Tx, r *domain.Record, e domain.SalesSold) {
 	}
 }
 
-// A said is the latest that was said of one attribute.
-type said struct {
-	text      string
-	at        time.Time
-	mentioned bool // only in passing
+// A standing says how a fact came to say something. The lower one counts.
+type standing = int64
+
+const (
+	stated    standing = iota // by a webhook, about the thing itself
+	mentioned                 // by a webhook, in passing
+	listed                    // by a provider's API, when it was asked
+)
+
+// standingOf returns the standing of a fact that was heard for the given reason.
+func standingOf(activity string) standing {
+	if activity == domain.ActivityListed {
+		return listed
+	}
+	return stated
 }
 
-// hear takes up what a fact says. It counts if it is not said in passing and
-// what is known was, else if it is later, else if it is the greater text.
-// Nothing said is nothing known.
+// A said is the latest that was said of one attribute.
+type said struct {
+	text     string
+	at       time.Time
+	standing standing
+}
+
+// hear takes up what a fact says. It counts if it has the better standing, else
+// if it is later, else if it is the greater text. Nothing said is nothing known.
 func (s *said) hear(o said) {
 	if o.text == "" {
 		return
 	}
 	later := o.at.Compare(s.at)
 	switch {
-	case s.text == "", s.mentioned && !o.mentioned:
+	case s.text == "", o.standing < s.standing:
 		*s = o
-	case s.mentioned == o.mentioned && (later > 0 || later == 0 && o.text > s.text):
+	case s.standing == o.standing && (later > 0 || later == 0 && o.text > s.text):
 		*s = o
 	}
 }
 
-// attribute declares the columns of an attribute: what was said, and when.
+// attribute declares the columns of an attribute that only webhooks state: what
+// was said, and when.
 func attribute[R any](name string, at func(*R) *said) []projections.Field[R] {
 	return []projections.Field[R]{
 		projections.Text(name, func(r *R) *string { return &at(r).text }),
@@ -154,21 +176,27 @@ func attribute[R any](name string, at func(*R) *said) []projections.Field[R] {
 	}
 }
 
-// mentionable declares the columns of an attribute that may be said in passing.
-func mentionable[R any](name string, at func(*R) *said) []projections.Field[R] {
+// ranked declares the columns of an attribute that may also be said in passing
+// or be listed.
+func ranked[R any](name string, at func(*R) *said) []projections.Field[R] {
 	return append(attribute(name, at),
-		projections.Bool(name+"_mentioned", func(r *R) *bool { return &at(r).mentioned }))
+		projections.Integer(name+"_standing", func(r *R) *standing { return &at(r).standing }))
 }
 
 // A life says when something was last seen, and when it was last removed.
 type life struct {
 	seenAt    time.Time
+	listed    bool // seenAt is when it was listed: no webhook has seen it
 	removedAt time.Time
 }
 
-func (l *life) seen(at time.Time) {
-	if at.After(l.seenAt) {
-		l.seenAt = at
+// seen takes up that it is there. That it was listed counts if nothing else was
+// said.
+func (l *life) seen(at time.Time, s standing) {
+	listed := s == listed
+	switch {
+	case l.seenAt.IsZero(), l.listed && !listed, l.listed == listed && at.After(l.seenAt):
+		l.seenAt, l.listed = at, listed
 	}
 }
 
@@ -179,15 +207,24 @@ func (l *life) removed(at time.Time) {
 }
 
 // status returns what became of it, where active is the word for what is there.
-// What is seen after it was removed is there again.
+// What a webhook has seen after it was removed is there again.
 func (l *life) status(active string) string {
 	switch {
-	case !l.removedAt.IsZero() && !l.seenAt.After(l.removedAt):
+	case !l.removedAt.IsZero() && (l.listed || !l.seenAt.After(l.removedAt)):
 		return statusRemoved
 	case l.seenAt.IsZero():
 		return statusMentioned
 	}
 	return active
+}
+
+// lifetime declares the columns of a life.
+func lifetime[R any](at func(*R) *life) []projections.Field[R] {
+	return []projections.Field[R]{
+		projections.Time("seen_at", func(r *R) *time.Time { return &at(r).seenAt }),
+		projections.Bool("listed", func(r *R) *bool { return &at(r).listed }),
+		projections.Time("removed_at", func(r *R) *time.Time { return &at(r).removedAt }),
+	}
 }
 
 // address returns an e-mail address if it is one. Providers send others, masked

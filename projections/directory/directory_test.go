@@ -30,14 +30,17 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 	itemType := text("item_type", domain.ItemCourse, domain.ItemTest, domain.ItemProduct, domain.ItemBadgeTemplate)
 	personType := text("person_type", domain.PersonUser, domain.PersonUser, domain.PersonEmployee, domain.PersonLead)
 
+	activity := text("activity", "updated", domain.ActivityListed)
+
 	return rapid.SampledFrom([]domain.Event{
-		domain.DirectoryPersonSeen{PersonType: personType, Person: id, Name: who.Name, Email: who.Email, Organization: label, Roles: slices.DeleteFunc([]string{label, "r"}, func(r string) bool { return r == "" })},
+		domain.DirectoryPersonSeen{Activity: activity, PersonType: personType, Person: id, Name: who.Name, Email: who.Email, Organization: label, Roles: slices.DeleteFunc([]string{label, "r"}, func(r string) bool { return r == "" })},
 		domain.DirectoryPersonRemoved{PersonType: personType, Person: id},
-		domain.DirectoryEmploymentChanged{Employment: id, External: label, State: label, Activity: text("activity", "created", "deleted"), Name: who.Name},
+		domain.DirectoryEmploymentChanged{Employment: id, External: label, State: label, Activity: text("activity of an employment", "created", "deleted", domain.ActivityListed), Name: who.Name},
 		domain.DirectoryOrganizationSeen{Organization: text("organization", "", "1", "2"), Name: text("name", "x", "y"), Town: label, Postcode: label},
-		domain.DirectoryItemSeen{ItemType: itemType, Item: id, Name: word, Status: label, Price: label, Slug: word},
+		domain.DirectoryItemSeen{Activity: activity, ItemType: itemType, Item: id, Name: word, Status: label, Price: label, Slug: word},
 		domain.DirectoryItemRemoved{ItemType: itemType, Item: id},
 		domain.DirectoryGroupSeen{Group: id, Name: word, Description: word},
+		domain.DirectoryGroupListed{Group: id, Name: word, Description: word},
 		domain.LearningEnrolled{Learner: who, Subject: what},
 		domain.BadgesReported{Badge: "b", Template: id, TemplateName: word, State: "accepted", StateUpdatedAt: day(1), User: label, Name: who.Name},
 		domain.SalesSold{Order: "o", Lines: []domain.SaleLine{{Item: id, Name: word}, {Item: label, Name: "n"}}, Buyer: domain.Buyer{Person: id, Name: who.Name, Email: who.Email}},
@@ -100,6 +103,12 @@ func TestRules(t *testing.T) {
 	course := func(name, status string) domain.Event {
 		return domain.DirectoryItemSeen{ItemType: domain.ItemCourse, Item: "7", Name: name, Status: status}
 	}
+	onList := func(name, email string) domain.Event {
+		return domain.DirectoryPersonSeen{PersonType: domain.PersonUser, Person: "1", Name: domain.Personal(name), Email: domain.Personal(email), Activity: domain.ActivityListed}
+	}
+	courseOnList := domain.DirectoryItemSeen{ItemType: domain.ItemCourse, Item: "7", Name: "L", Status: "archived", Slug: "l", Activity: domain.ActivityListed}
+	group := domain.DirectoryGroupSeen{Group: "3", Name: "G"}
+	groupOnList := domain.DirectoryGroupListed{Group: "3", Name: "L", Description: "D"}
 	gone := domain.DirectoryItemRemoved{ItemType: domain.ItemCourse, Item: "7"}
 	employed := func(activity, state string) domain.Event {
 		return domain.DirectoryEmploymentChanged{Employment: "1", Activity: activity, State: state}
@@ -128,6 +137,15 @@ func TestRules(t *testing.T) {
 		{"a removed item keeps its name", course("C", "draft"), gone, [2]int{1, 2}, "items", map[string]string{"status": "removed", "name": "C"}},
 		{"an item made again", course("C", "draft"), gone, [2]int{2, 1}, "items", map[string]string{"status": "draft"}},
 		{"an item nobody stated a status of", course("C", ""), course("C", ""), [2]int{1, 2}, "items", map[string]string{"status": "active"}},
+		{"what is listed comes after what is stated, however late", seen("A", ""), onList("B", "b@example.com"), [2]int{1, 2}, "people", map[string]string{"name": "A", "email": "b@example.com", "status": "active", "seen_at": "2026-01-01T00:00:00Z"}},
+		{"what is listed comes after what is said in passing", bought, onList("B", ""), [2]int{1, 2}, "people", map[string]string{"name": "Billed", "status": "active"}},
+		{"the later list", onList("A", ""), onList("B", ""), [2]int{1, 2}, "people", map[string]string{"name": "B", "status": "active", "seen_at": "2026-01-02T00:00:00Z"}},
+		{"a list does not bring back", removed, onList("B", ""), [2]int{1, 2}, "people", map[string]string{"status": "removed", "name": "B"}},
+		{"removed after it was listed", removed, onList("B", ""), [2]int{2, 1}, "people", map[string]string{"status": "removed"}},
+		{"an item on a list", course("C", "draft"), courseOnList, [2]int{1, 2}, "items", map[string]string{"name": "C", "status": "draft", "slug": "l", "seen_at": "2026-01-01T00:00:00Z"}},
+		{"an item on a list only", courseOnList, courseOnList, [2]int{1, 2}, "items", map[string]string{"name": "L", "status": "archived"}},
+		{"a group on a list", group, groupOnList, [2]int{1, 2}, "groups", map[string]string{"name": "G", "description": "D", "seen_at": "2026-01-01T00:00:00Z"}},
+		{"an employee on a list", employed("created", "pending"), employed(domain.ActivityListed, "accepted"), [2]int{1, 2}, "people", map[string]string{"state": "pending", "status": "active"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			log := []*domain.Record{record(t, 1, tt.days[0], tt.first), record(t, 2, tt.days[1], tt.second)}

@@ -28,15 +28,14 @@ var items = projections.NewKeyed("items", 3, slices.Concat(
 		projections.Text("item_type", func(i *item) *string { return &i.itemType }),
 		projections.Text("item", func(i *item) *string { return &i.item }),
 	},
-	mentionable("name", func(i *item) *said { return &i.name }),
-	attribute("price", func(i *item) *said { return &i.price }),
-	attribute("slug", func(i *item) *said { return &i.slug }),
-	attribute("stated_status", func(i *item) *said { return &i.stated }),
+	ranked("name", func(i *item) *said { return &i.name }),
+	ranked("price", func(i *item) *said { return &i.price }),
+	ranked("slug", func(i *item) *said { return &i.slug }),
+	ranked("stated_status", func(i *item) *said { return &i.stated }),
 	[]projections.Field[item]{
 		projections.Text("status", func(i *item) *string { return &i.status }),
-		projections.Time("seen_at", func(i *item) *time.Time { return &i.seenAt }),
-		projections.Time("removed_at", func(i *item) *time.Time { return &i.removedAt }),
 	},
+	lifetime(func(i *item) *life { return &i.life }),
 )...)
 
 // withItem has f change the row of an item.
@@ -49,12 +48,13 @@ func withItem(tx *projections.Tx, r *domain.Record, itemType, id string, f func(
 }
 
 func itemSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryItemSeen) {
+	how := standingOf(e.Activity)
 	withItem(tx, r, e.ItemType, e.Item, func(i *item) {
-		i.seen(r.OccurredAt)
-		i.name.hear(said{text: e.Name, at: r.OccurredAt})
-		i.price.hear(said{text: e.Price, at: r.OccurredAt})
-		i.slug.hear(said{text: e.Slug, at: r.OccurredAt})
-		i.stated.hear(said{text: e.Status, at: r.OccurredAt})
+		i.seen(r.OccurredAt, how)
+		i.name.hear(said{e.Name, r.OccurredAt, how})
+		i.price.hear(said{e.Price, r.OccurredAt, how})
+		i.slug.hear(said{e.Slug, r.OccurredAt, how})
+		i.stated.hear(said{e.Status, r.OccurredAt, how})
 	})
 }
 
@@ -68,7 +68,7 @@ func mentionItem(tx *projections.Tx, r *domain.Record, itemType, id, name string
 		return
 	}
 	withItem(tx, r, itemType, id, func(i *item) {
-		i.name.hear(said{text: name, at: r.OccurredAt, mentioned: true})
+		i.name.hear(said{name, r.OccurredAt, mentioned})
 	})
 }
 
@@ -78,7 +78,7 @@ type group struct {
 
 	name        said
 	description said
-	seenAt      time.Time
+	life        // nothing removes a group
 }
 
 var groups = projections.NewKeyed("groups", 2, slices.Concat(
@@ -86,20 +86,19 @@ var groups = projections.NewKeyed("groups", 2, slices.Concat(
 		projections.Text("source", func(g *group) *string { return &g.source }),
 		projections.Text("group", func(g *group) *string { return &g.group }),
 	},
-	attribute("name", func(g *group) *said { return &g.name }),
-	attribute("description", func(g *group) *said { return &g.description }),
+	ranked("name", func(g *group) *said { return &g.name }),
+	ranked("description", func(g *group) *said { return &g.description }),
 	[]projections.Field[group]{
 		projections.Time("seen_at", func(g *group) *time.Time { return &g.seenAt }),
+		projections.Bool("listed", func(g *group) *bool { return &g.listed }),
 	},
 )...)
 
-func groupSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryGroupSeen) {
+func groupSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryGroupSeen, how standing) {
 	g, _ := groups.Get(tx, r.Source, e.Group)
 	g.source, g.group = r.Source, e.Group
-	l := life{seenAt: g.seenAt}
-	l.seen(r.OccurredAt)
-	g.seenAt = l.seenAt
-	g.name.hear(said{text: e.Name, at: r.OccurredAt})
-	g.description.hear(said{text: e.Description, at: r.OccurredAt})
+	g.seen(r.OccurredAt, how)
+	g.name.hear(said{e.Name, r.OccurredAt, how})
+	g.description.hear(said{e.Description, r.OccurredAt, how})
 	groups.Put(tx, g)
 }

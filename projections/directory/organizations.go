@@ -64,7 +64,7 @@ func withOrganization(tx *projections.Tx, r *domain.Record, id, name string, f f
 
 func organizationSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryOrganizationSeen) {
 	withOrganization(tx, r, e.Organization, e.Name, func(o *organization, l *life) {
-		l.seen(r.OccurredAt)
+		l.seen(r.OccurredAt, stated)
 		o.name.hear(said{text: e.Name, at: r.OccurredAt})
 		o.tradingName.hear(said{text: e.TradingName, at: r.OccurredAt})
 		o.town.hear(said{text: e.Town, at: r.OccurredAt})

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"slices"
-	"time"
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
@@ -29,18 +28,17 @@ var people = projections.NewKeyed("people", 3, slices.Concat(
 		projections.Text("person_type", func(p *person) *string { return &p.personType }),
 		projections.Text("person", func(p *person) *string { return &p.person }),
 	},
-	mentionable("name", func(p *person) *said { return &p.name }),
-	mentionable("email", func(p *person) *said { return &p.email }),
-	attribute("organization", func(p *person) *said { return &p.organization }),
-	attribute("roles", func(p *person) *said { return &p.roles }),
-	attribute("groups", func(p *person) *said { return &p.groups }),
-	attribute("external", func(p *person) *said { return &p.external }),
-	attribute("state", func(p *person) *said { return &p.state }),
+	ranked("name", func(p *person) *said { return &p.name }),
+	ranked("email", func(p *person) *said { return &p.email }),
+	ranked("organization", func(p *person) *said { return &p.organization }),
+	ranked("roles", func(p *person) *said { return &p.roles }),
+	ranked("groups", func(p *person) *said { return &p.groups }),
+	ranked("external", func(p *person) *said { return &p.external }),
+	ranked("state", func(p *person) *said { return &p.state }),
 	[]projections.Field[person]{
 		projections.Text("status", func(p *person) *string { return &p.status }),
-		projections.Time("seen_at", func(p *person) *time.Time { return &p.seenAt }),
-		projections.Time("removed_at", func(p *person) *time.Time { return &p.removedAt }),
 	},
+	lifetime(func(p *person) *life { return &p.life }),
 )...)
 
 // withPerson has f change the row of a person.
@@ -56,13 +54,14 @@ func personSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryPersonSe
 	if e.PersonType == domain.PersonLead {
 		return
 	}
+	how := standingOf(e.Activity)
 	withPerson(tx, r, e.PersonType, e.Person, func(p *person) {
-		p.seen(r.OccurredAt)
-		p.name.hear(said{text: string(e.Name), at: r.OccurredAt})
-		p.email.hear(said{text: address(e.Email), at: r.OccurredAt})
-		p.organization.hear(said{text: e.Organization, at: r.OccurredAt})
-		p.roles.hear(said{text: projections.AddFlags("", e.Roles...), at: r.OccurredAt})
-		p.groups.hear(said{text: projections.AddFlags("", e.Groups...), at: r.OccurredAt})
+		p.seen(r.OccurredAt, how)
+		p.name.hear(said{string(e.Name), r.OccurredAt, how})
+		p.email.hear(said{address(e.Email), r.OccurredAt, how})
+		p.organization.hear(said{e.Organization, r.OccurredAt, how})
+		p.roles.hear(said{projections.AddFlags("", e.Roles...), r.OccurredAt, how})
+		p.groups.hear(said{projections.AddFlags("", e.Groups...), r.OccurredAt, how})
 	})
 }
 
@@ -76,16 +75,17 @@ func personRemoved(tx *projections.Tx, r *domain.Record, e domain.DirectoryPerso
 // employmentChanged takes up an employee's record, which goes when the
 // employment does. Without authority to see it, all but its ids is left out.
 func employmentChanged(tx *projections.Tx, r *domain.Record, e domain.DirectoryEmploymentChanged) {
+	how := standingOf(e.Activity)
 	withPerson(tx, r, domain.PersonEmployee, e.Employment, func(p *person) {
 		if e.Activity == "deleted" {
 			p.removed(r.OccurredAt)
 		} else {
-			p.seen(r.OccurredAt)
+			p.seen(r.OccurredAt, how)
 		}
-		p.name.hear(said{text: string(e.Name), at: r.OccurredAt})
-		p.email.hear(said{text: address(e.Email), at: r.OccurredAt})
-		p.external.hear(said{text: e.External, at: r.OccurredAt})
-		p.state.hear(said{text: e.State, at: r.OccurredAt})
+		p.name.hear(said{string(e.Name), r.OccurredAt, how})
+		p.email.hear(said{address(e.Email), r.OccurredAt, how})
+		p.external.hear(said{e.External, r.OccurredAt, how})
+		p.state.hear(said{e.State, r.OccurredAt, how})
 	})
 }
 
@@ -95,7 +95,7 @@ func mentionPerson(tx *projections.Tx, r *domain.Record, id string, name, email 
 		return
 	}
 	withPerson(tx, r, domain.PersonUser, id, func(p *person) {
-		p.name.hear(said{text: string(name), at: r.OccurredAt, mentioned: true})
-		p.email.hear(said{text: address(email), at: r.OccurredAt, mentioned: true})
+		p.name.hear(said{string(name), r.OccurredAt, mentioned})
+		p.email.hear(said{address(email), r.OccurredAt, mentioned})
 	})
 }
