@@ -6,12 +6,18 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-// A Request is one webhook call as it came in, before anybody looked at it.
+// A Request is one webhook call as it came in, or one answer of a provider's API,
+// before anybody looked at it.
 type Request struct {
 	Token      string              // last path element of /webhooks/{source}/{token}, if there was one
 	Header     map[string][]string // an http.Header: canonical names
 	Body       []byte              // exact bytes
 	ReceivedAt time.Time
+
+	// Fetched says what was asked of the provider's API, a resource and an id such
+	// as "events/62fadf95". It is empty for what came by itself: nobody outside can
+	// set it, so an answer can be trusted where a webhook is a hint.
+	Fetched string
 }
 
 // A Translation is what a provider makes of an authentic request.
@@ -53,6 +59,13 @@ type Delivery struct {
 	Header     map[string][]string // an http.Header; secrets left out
 	Body       []byte
 	Cause      ulid.ULID // an earlier delivery this one follows from; zero: none
+	Fetched    string    // see [Request]
+
+	// Replay says that this is Cause, which was not booked, translated again. It
+	// is booked once, and only if nothing else with its key is, and nothing later
+	// in its scopes. With Insist, what has its key and other bytes does not count:
+	// a person has decided that both are facts.
+	Replay, Insist bool
 	Translation
 }
 

@@ -146,16 +146,18 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (domain.Receip
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), appendTimeout)
 	defer cancel()
-	receipt, err := Record(ctx, h.log, source, request, how)
+	receipt, err := Record(ctx, h.log, source, request, how, ulid.ULID{})
 	if err == nil {
 		h.notice(ctx, source.Name, receipt)
 	}
 	return receipt, err
 }
 
-// Record translates an authentic request and appends it. What cannot be booked
-// is appended as quarantined, with the field and the reason.
-func Record(ctx context.Context, log Appender, source Source, r domain.Request, how string) (domain.Receipt, error) {
+// Record translates an authentic request, however it came to us, and appends it.
+// How says how it was authenticated, such as "fetched", and cause is the delivery
+// it follows from, if it follows from one. What cannot be booked is appended as
+// quarantined, with the field and the reason.
+func Record(ctx context.Context, log Appender, source Source, r domain.Request, how string, cause ulid.ULID) (domain.Receipt, error) {
 	d := domain.Delivery{
 		ID:         ulid.MustNew(ulid.Timestamp(r.ReceivedAt), ulid.DefaultEntropy()),
 		Source:     source.Name,
@@ -163,10 +165,11 @@ func Record(ctx context.Context, log Appender, source Source, r domain.Request, 
 		Verified:   how,
 		Header:     kept(r.Header, r.Token),
 		Body:       r.Body,
+		Cause:      cause,
+		Fetched:    r.Fetched,
 	}
 	var err error
-	if d.Translation, err = translate(source.Provider, r); err == nil {
-		d.Test = d.Test && !source.BookTests
+	if d.Translation, err = Translate(source, r); err == nil {
 		var receipt domain.Receipt
 		if receipt, err = log.Append(ctx, d); err == nil || domain.CodeOf(err) != domain.Invalid {
 			return receipt, err
@@ -176,15 +179,18 @@ func Record(ctx context.Context, log Appender, source Source, r domain.Request, 
 	return log.Append(ctx, d)
 }
 
-// translate has the provider translate r. A translator with a bug must not lose
-// a delivery that is authentic: one that panics is as good as one that refuses.
-func translate(p Provider, r domain.Request) (t domain.Translation, err error) {
+// Translate has the source's provider translate r. A translator with a bug must
+// not lose a delivery that is authentic: one that panics is as good as one that
+// refuses.
+func Translate(source Source, r domain.Request) (t domain.Translation, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			t, err = domain.Translation{}, domain.Errorf(domain.Internal, "translate", "the translator failed: %v", cause)
 		}
 	}()
-	return p.Translate(r)
+	t, err = source.Provider.Translate(r)
+	t.Test = t.Test && !source.BookTests
+	return t, err
 }
 
 // quarantined returns the event that says why a delivery cannot be booked.

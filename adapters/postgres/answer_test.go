@@ -257,7 +257,15 @@ func (w *world) random(n int) {
 		if i%13 == 12 {
 			d.Source, d.Key = w.deliveries[i-3].Source, w.deliveries[i-3].Key
 		}
+		if i%5 == 4 {
+			d.Fetched = "rows/" + strconv.Itoa(i)
+		}
 		w.append(d)
+		if first := w.deliveries[i]; first.Status == domain.Quarantined {
+			d.ID, d.Cause, d.Replay = ulid.Make(), first.ID, true
+			d.Facts = []domain.Fact{{Event: report(1, "replayed", 1).Facts[0].Event}}
+			w.append(d)
+		}
 	}
 }
 
@@ -364,7 +372,13 @@ func (w *world) logged() (list []subject) {
 }
 
 func textCell(s string) projections.Cell { return projections.Cell{Text: s} }
-func intCell(n int64) projections.Cell   { return textCell(strconv.FormatInt(n, 10)) }
+func ulidCell(id ulid.ULID) projections.Cell {
+	if id.IsZero() {
+		return projections.Cell{Null: true}
+	}
+	return textCell(id.String())
+}
+func intCell(n int64) projections.Cell { return textCell(strconv.FormatInt(n, 10)) }
 
 func (w *world) recordRows(known int64, asOf time.Time) (rows [][]projections.Cell) {
 	leaves := make(map[int64]string)
@@ -378,7 +392,7 @@ func (w *world) recordRows(known int64, asOf time.Time) (rows [][]projections.Ce
 			rows = append(rows, []projections.Cell{
 				intCell(r.Position), textCell(r.ID.String()), textCell(string(r.Kind)), textCell(r.Source),
 				projections.TimeCell(r.OccurredAt), projections.TimeCell(r.RecordedAt), textCell(r.Delivery.String()),
-				{Null: true},
+				ulidCell(r.Cause),
 				textCell(strconv.FormatBool(r.Test)), textCell(string(r.Data)), textCell(leaves[r.Position]),
 			})
 		}
@@ -397,6 +411,7 @@ func (w *world) deliveryRows(known int64, asOf time.Time) (rows [][]projections.
 			intCell(d.Records[0].Position), textCell(d.ID.String()), textCell(d.Source), textCell(d.Topic), textCell(string(d.Status)),
 			projections.TimeCell(received), intCell(int64(len(d.Records))), textCell(strconv.FormatBool(d.Test)), textCell(strings.Join(d.Flags, ",")),
 			textCell(d.Verified), textCell(d.Key), intCell(int64(len(d.Body))), textCell(hex.EncodeToString(sum[:])),
+			ulidCell(d.Cause), textCell(strconv.FormatBool(d.Replay)), textCell(d.Fetched),
 		})
 	}
 	return rows
@@ -407,11 +422,25 @@ func (w *world) quarantineRows(known int64, asOf time.Time) (rows [][]projection
 		if e, ok := r.Event.(domain.IntakeQuarantined); ok && !r.EffectiveAt().After(asOf) {
 			rows = append(rows, []projections.Cell{
 				intCell(r.Position), textCell(r.Delivery.String()), textCell(r.Source), textCell(e.Topic), textCell(e.Reason), textCell(e.Field),
-				projections.TimeCell(r.RecordedAt),
+				projections.TimeCell(r.RecordedAt), textCell("open"), {Null: true},
 			})
+			if at := w.replayed(r.Delivery); at > 0 && at <= known {
+				row := rows[len(rows)-1]
+				row[7], row[8] = textCell("booked"), intCell(at)
+			}
 		}
 	}
 	return rows
+}
+
+// replayed returns where the replay of a delivery is, 0 if there is none.
+func (w *world) replayed(id ulid.ULID) int64 {
+	for _, d := range w.deliveries {
+		if d.Replay && d.Cause == id {
+			return d.Records[0].Position
+		}
+	}
+	return 0
 }
 
 // question draws the parameters of a question to s.

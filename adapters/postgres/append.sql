@@ -1,4 +1,4 @@
--- Appends deliveries ($10 to $24) and their records ($25 to $36) if the log
+-- Appends deliveries ($10 to $26) and their records ($27 to $38) if the log
 -- still ends at position $1, and if none of them can be a repetition: no
 -- delivery has one of the keys ($5 sources, $6 keys), and the last one in none
 -- of the scopes ($7 sources, $8 scopes) has the same bytes ($9). Otherwise it
@@ -23,19 +23,19 @@ WITH h AS (
     )
     RETURNING 1
 ), deliveries AS (
-    INSERT INTO delivery (position, records, id, source, topic, key, status, test, flags, verified, received_at, cause, header, body, body_sha256)
+    INSERT INTO delivery (position, records, id, source, topic, key, status, test, flags, verified, received_at, cause, header, body, body_sha256, fetched, replay)
     SELECT u.*
     FROM h, unnest($10::bigint[], $11::integer[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::boolean[],
-        $18::text[], $19::text[], $20::timestamptz[], $21::text[], $22::json[], $23::bytea[], $24::bytea[]) AS u
+        $18::text[], $19::text[], $20::timestamptz[], $21::text[], $22::json[], $23::bytea[], $24::bytea[], $25::text[], $26::boolean[]) AS u
 ), scopes AS (
     INSERT INTO delivery_scope (source, scope, position)
     SELECT u.*
-    FROM h, unnest($37::text[], $38::text[], $39::bigint[]) AS u
+    FROM h, unnest($39::text[], $40::text[], $41::bigint[]) AS u
 ), records AS (
     INSERT INTO log (position, id, kind, source, occurred_at, recorded_at, delivery, cause, test, data, personal, leaf, root)
     SELECT u.position, u.id, u.kind, u.source, u.occurred_at, $3, u.delivery, u.cause, u.test, u.data, u.personal, u.leaf, u.root
-    FROM h, unnest($25::bigint[], $26::text[], $27::bytea[], $28::bytea[], $29::text[], $30::text[], $31::timestamptz[],
-        $32::text[], $33::text[], $34::boolean[], $35::json[], $36::bytea[])
+    FROM h, unnest($27::bigint[], $28::text[], $29::bytea[], $30::bytea[], $31::text[], $32::text[], $33::timestamptz[],
+        $34::text[], $35::text[], $36::boolean[], $37::json[], $38::bytea[])
         AS u (position, id, leaf, root, kind, source, occurred_at, delivery, cause, test, data, personal)
     RETURNING 1
 )

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -217,7 +218,7 @@ func (a *Appender) try(ctx context.Context, batch []*prepared, interrupted bool)
 	if err := a.connect(ctx); err != nil {
 		return nil, err
 	}
-	if a.head != nil && !interrupted {
+	if a.head != nil && !interrupted && !slices.ContainsFunc(batch, func(p *prepared) bool { return p.Replay }) {
 		answers, written, err := a.write(ctx, a.append, batch, *a.head, newExisting(), true)
 		if written || err != nil {
 			return answers, err
@@ -270,14 +271,14 @@ func (a *Appender) tryLocked(ctx context.Context, batch []*prepared, interrupted
 }
 
 // look reads the head and what the log holds of the batch.
-func (a *Appender) look(ctx context.Context, lookup *sql.Stmt, batch []*prepared, byID bool) (head, *existing, error) {
-	args, keys, scopes := lookupArgs(batch, byID)
-	rows, err := lookup.QueryContext(ctx, args...)
+func (a *Appender) look(ctx context.Context, stmt *sql.Stmt, batch []*prepared, byID bool) (head, *existing, error) {
+	asked := newLookup(batch, byID)
+	rows, err := stmt.QueryContext(ctx, asked.args()...)
 	if err != nil {
 		return head{}, nil, err
 	}
 	defer rows.Close()
-	return scanLookup(rows, keys, scopes)
+	return scanLookup(rows, asked)
 }
 
 // write plans the batch after h and writes the plan. It reports false if the

@@ -82,7 +82,11 @@ func LogViews() []projections.View {
 			optional("key", projections.TypeText),
 			column("bytes", projections.TypeInteger),
 			column("sha256", projections.TypeText),
-		}, `SELECT position, d.id, d.source, topic, status, received_at, records::bigint, d.test, flags, verified, key, length(body)::bigint AS bytes, encode(body_sha256, 'hex') AS sha256
+			optional("cause", projections.TypeText),
+			column("replay", projections.TypeBool),
+			column("fetched", projections.TypeText),
+		}, `SELECT position, d.id, d.source, topic, status, received_at, records::bigint, d.test, flags, verified, key, length(body)::bigint AS bytes, encode(body_sha256, 'hex') AS sha256,
+				d.cause, replay, fetched
 			FROM delivery d JOIN log USING (position) WHERE position <= $1 AND least(received_at, recorded_at) <= $2`}},
 		{"Deliveries in quarantine", logTable{"quarantine", []projections.Column{
 			column("position", projections.TypeInteger),
@@ -92,8 +96,12 @@ func LogViews() []projections.View {
 			column("reason", projections.TypeText),
 			column("field", projections.TypeText),
 			column("recorded_at", projections.TypeTime),
-		}, `SELECT position, delivery, source, coalesce(data->>'topic', '') AS topic, data->>'reason' AS reason, coalesce(data->>'field', '') AS field, recorded_at
-			FROM log WHERE kind = 'intake.quarantined.v1' AND position <= $1 AND least(occurred_at, recorded_at) <= $2`}},
+			column("status", projections.TypeText), // open, or booked by a replay
+			optional("booked", projections.TypeInteger),
+		}, `SELECT l.position, l.delivery, l.source, coalesce(data->>'topic', '') AS topic, data->>'reason' AS reason, coalesce(data->>'field', '') AS field, recorded_at,
+				CASE WHEN r.position IS NULL THEN 'open' ELSE 'booked' END AS status, r.position AS booked
+			FROM log l LEFT JOIN delivery r ON r.cause = l.delivery AND r.replay AND r.position <= $1
+			WHERE kind = 'intake.quarantined.v1' AND l.position <= $1 AND least(occurred_at, recorded_at) <= $2`}},
 		{"Projections", logTable{"projections", []projections.Column{
 			column("name", projections.TypeText),
 			column("version", projections.TypeInteger),

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"database/sql"
 	"encoding/base64"
@@ -32,6 +33,8 @@ type found struct {
 	id       string
 	status   domain.Status
 	body     [32]byte
+	origin   int64                  // position of the delivery that it replays, else its own
+	booked   bool                   // its facts are in the log, by itself or by a replay
 	planned  []domain.ReceiptRecord // its records, if it is of the same batch
 }
 
@@ -41,10 +44,18 @@ type existing struct {
 	byKey   map[[2]string][]found // source and key
 	byScope map[[2]string]found   // source and scope: the last one
 	byID    map[string]found
+
+	// What replays need to know.
+	replayed map[string]found    // by id: those that are to be replayed
+	replays  map[string]found    // by id of the delivery that they replay
+	booked   map[[2]string]found // source and scope: the last one that is booked
 }
 
 func newExisting() *existing {
-	return &existing{make(map[[2]string][]found), make(map[[2]string]found), make(map[string]found)}
+	return &existing{
+		make(map[[2]string][]found), make(map[[2]string]found), make(map[string]found),
+		make(map[string]found), make(map[string]found), make(map[[2]string]found),
+	}
 }
 
 // repeated returns the delivery that p repeats, if it repeats one, and the
@@ -84,6 +95,12 @@ func (e *existing) add(p *prepared, f found) {
 	}
 	for _, scope := range p.scopes {
 		e.byScope[[2]string{p.Source, scope}] = f
+		if f.booked {
+			e.booked[[2]string{p.Source, scope}] = f
+		}
+	}
+	if p.Replay {
+		e.replays[p.Cause.String()] = f
 	}
 }
 
@@ -116,7 +133,7 @@ type params struct {
 
 func newParams() *params {
 	return &params{
-		deliveries: make(columns, 15), scopes: make(columns, 3), records: make(columns, 12),
+		deliveries: make(columns, 17), scopes: make(columns, 3), records: make(columns, 12),
 		guardKeys: make(columns, 2), guardScopes: make(columns, 3),
 		ids: ulid.Monotonic(rand.Reader, 0),
 	}
@@ -212,7 +229,16 @@ func newPlan(batch []*prepared, h head, e *existing, now time.Time, rows *params
 		pl.after.recordedAt = h.recordedAt
 	}
 	for i, p := range batch {
-		same, contradicted := e.repeated(p)
+		var same, contradicted *found
+		if p.Replay {
+			var err error
+			if p, same, err = e.replay(p); err != nil {
+				pl.answers[i].err = err
+				continue
+			}
+		} else {
+			same, contradicted = e.repeated(p)
+		}
 		if same != nil {
 			pl.answers[i] = repeatedAnswer(p, *same)
 			pl.answers[i].receipt.Records = same.planned
@@ -253,7 +279,10 @@ func repeatedAnswer(p *prepared, f found) answer {
 
 // add plans the rows of one delivery.
 func (pl *plan) add(p *prepared) (found, error) {
-	f := found{position: pl.after.position + 1, records: len(p.facts), id: p.ID.String(), status: p.status, body: p.body}
+	f := found{
+		position: pl.after.position + 1, records: len(p.facts), id: p.ID.String(), status: p.status, body: p.body,
+		origin: cmp.Or(p.origin, pl.after.position+1), booked: p.status == domain.Accepted,
+	}
 	for _, fact := range p.facts {
 		pl.after.position++
 		r := domain.Record{
@@ -332,8 +361,8 @@ func rootOf(f *tree.Frontier) []byte {
 	return root[:]
 }
 
-// scanLookup reads the answer to lookup.sql for the batch.
-func scanLookup(rows *sql.Rows, keys, scopes [][2]string) (h head, e *existing, err error) {
+// scanLookup reads the answer to lookup.sql for what was asked.
+func scanLookup(rows *sql.Rows, asked lookup) (h head, e *existing, err error) {
 	e = newExisting()
 	seen := false
 	for rows.Next() {
@@ -344,8 +373,10 @@ func scanLookup(rows *sql.Rows, keys, scopes [][2]string) (h head, e *existing, 
 			body             []byte
 			how, id, status  sql.NullString
 			ord, at, records sql.NullInt64
+			origin           sql.NullInt64
+			booked           sql.NullBool
 		)
-		if err := rows.Scan(&position, &recordedAt, &frontier, &root, &how, &ord, &at, &records, &id, &status, &body); err != nil {
+		if err := rows.Scan(&position, &recordedAt, &frontier, &root, &how, &ord, &at, &records, &id, &status, &body, &origin, &booked); err != nil {
 			return head{}, nil, err
 		}
 		if !seen {
@@ -354,15 +385,24 @@ func scanLookup(rows *sql.Rows, keys, scopes [][2]string) (h head, e *existing, 
 				return head{}, nil, err
 			}
 		}
-		f := found{position: at.Int64, records: int(records.Int64), id: id.String, status: domain.Status(status.String)}
+		f := found{
+			position: at.Int64, records: int(records.Int64), id: id.String, status: domain.Status(status.String),
+			origin: origin.Int64, booked: booked.Bool,
+		}
 		copy(f.body[:], body)
 		switch how.String {
 		case "key":
-			e.byKey[keys[ord.Int64-1]] = append(e.byKey[keys[ord.Int64-1]], f)
+			e.byKey[asked.keys[ord.Int64-1]] = append(e.byKey[asked.keys[ord.Int64-1]], f)
 		case "scope":
-			e.byScope[scopes[ord.Int64-1]] = f
+			e.byScope[asked.scopes[ord.Int64-1]] = f
 		case "id":
 			e.byID[f.id] = f
+		case "replayed":
+			e.replayed[f.id] = f
+		case "replay":
+			e.replays[asked.replays[ord.Int64-1]] = f
+		case "booked":
+			e.booked[asked.replayScopes[ord.Int64-1]] = f
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -374,25 +414,49 @@ func scanLookup(rows *sql.Rows, keys, scopes [][2]string) (h head, e *existing, 
 	return h, e, nil
 }
 
-// lookupArgs returns the parameters of lookup.sql, and the keys and scopes they
-// ask for.
-func lookupArgs(batch []*prepared, byID bool) (args []any, keys, scopes [][2]string) {
-	var keySources, keyTexts, scopeSources, scopeTexts, ids pq.StringArray
+// A lookup is what is asked about a batch, in the order in which it is asked.
+type lookup struct {
+	keys, scopes, replayScopes [][2]string // each with its source
+	ids, replays               []string
+}
+
+// newLookup returns what has to be asked about the batch.
+func newLookup(batch []*prepared, byID bool) lookup {
+	var l lookup
 	asked := make(map[[2]string]bool)
 	for _, p := range batch {
 		if key := [2]string{p.Source, p.key}; p.key != "" && !asked[key] {
 			asked[key] = true
-			keys = append(keys, key)
-			keySources, keyTexts = append(keySources, p.Source), append(keyTexts, p.key)
+			l.keys = append(l.keys, key)
 		}
 		for _, s := range p.scopes {
-			scope := [2]string{p.Source, s}
-			scopes = append(scopes, scope)
-			scopeSources, scopeTexts = append(scopeSources, p.Source), append(scopeTexts, s)
+			l.scopes = append(l.scopes, [2]string{p.Source, s})
 		}
 		if byID {
-			ids = append(ids, p.ID.String())
+			l.ids = append(l.ids, p.ID.String())
+		}
+		if p.Replay {
+			l.replays = append(l.replays, p.Cause.String())
+			for _, s := range p.scopes {
+				l.replayScopes = append(l.replayScopes, [2]string{p.Source, s})
+			}
 		}
 	}
-	return []any{keySources, keyTexts, scopeSources, scopeTexts, ids}, keys, scopes
+	return l
+}
+
+// args returns the parameters of lookup.sql.
+func (l lookup) args() []any {
+	keySources, keys := split(l.keys)
+	scopeSources, scopes := split(l.scopes)
+	bookedSources, booked := split(l.replayScopes)
+	return []any{keySources, keys, scopeSources, scopes, pq.StringArray(l.ids), pq.StringArray(l.replays), bookedSources, booked}
+}
+
+// split returns the first and the second of each pair.
+func split(pairs [][2]string) (first, second pq.StringArray) {
+	for _, p := range pairs {
+		first, second = append(first, p[0]), append(second, p[1])
+	}
+	return first, second
 }

@@ -28,6 +28,7 @@ type prepared struct {
 	status domain.Status
 	facts  []encoded
 	cells  [][]byte // of its row, from column id on
+	origin int64    // position of the delivery that it replays; 0: it replays none
 	answer chan answer
 }
 
@@ -49,7 +50,7 @@ type answer struct {
 // one of its facts is not well formed.
 func prepare(d domain.Delivery) (*prepared, error) {
 	p := &prepared{Delivery: d, body: sha256.Sum256(d.Body), answer: make(chan answer, 1)}
-	p.Topic = domain.Label(p.Topic)
+	p.Topic, p.Fetched = domain.Label(p.Topic), domain.Label(p.Fetched)
 	p.key = short(p.Key)
 	if p.key == "" {
 		sum := sha256.Sum256([]byte(p.Topic + "\x00" + string(p.Body)))
@@ -116,6 +117,7 @@ func (p *prepared) write() {
 	p.cells = [][]byte{
 		id, source, textCell(p.Topic), textOrNullCell(p.key), textCell(string(p.status)), test, textCell(flags(p.Flags)),
 		textCell(p.Verified), momentCell(p.ReceivedAt), cause, textCell(string(p.header)), bytesCell(p.Body), bytesCell(p.body[:]),
+		textCell(p.Fetched), boolCell(p.Replay),
 	}
 	for i := range p.facts {
 		f := &p.facts[i]

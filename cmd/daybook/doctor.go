@@ -175,7 +175,8 @@ func checkGuards(ctx context.Context, c *checks, db *sql.DB) error {
 // checkQuarantine counts the deliveries that wait for a person.
 func checkQuarantine(ctx context.Context, c *checks, db *sql.DB) error {
 	var n int
-	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM log WHERE kind = 'intake.quarantined.v1'`).Scan(&n); err != nil {
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM log WHERE kind = 'intake.quarantined.v1'
+		AND NOT EXISTS (SELECT FROM delivery r WHERE r.cause = log.delivery AND r.replay)`).Scan(&n); err != nil {
 		return err
 	}
 	if n > 0 {

@@ -1,0 +1,10 @@
+-- +goose Up
+
+-- How a delivery came to us, if its sender did not send it by itself.
+ALTER TABLE delivery
+    ADD COLUMN fetched text COLLATE "C" NOT NULL DEFAULT '', -- what was asked of the provider's API
+    ADD COLUMN replay  boolean          NOT NULL DEFAULT false, -- its cause, translated again
+    ADD CONSTRAINT replay_has_cause CHECK (NOT replay OR cause IS NOT NULL);
+
+-- A delivery is booked by one replay at the most.
+CREATE UNIQUE INDEX delivery_replay ON delivery (cause) WHERE replay;
