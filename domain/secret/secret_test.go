@@ -1,6 +1,8 @@
 package secret_test
 
 import (
+	"encoding/hex"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -134,4 +136,29 @@ func TestZeroSetAcceptsNothing(t *testing.T) {
 	if name, ok := s.Signed([]byte(rfcText), mac); ok {
 		t.Errorf("%s signed", name)
 	}
+}
+
+// FuzzParseMAC wants exactly the hexadecimal texts of 32 bytes to be read, and
+// what is read to be refused as a signature of anything.
+func FuzzParseMAC(f *testing.F) {
+	for _, s := range []string{"", strings.Repeat("0", 64), strings.Repeat("aF", 32), strings.Repeat("0", 63), "0x" + strings.Repeat("0", 64), strings.Repeat("g", 64)} {
+		f.Add(s)
+	}
+	s, err := secret.New("acme: configure", "Give one.", "hunter1")
+	if err != nil {
+		f.Fatal(err)
+	}
+	hexadecimal := regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+	f.Fuzz(func(t *testing.T, text string) {
+		mac, ok := secret.ParseMAC(text)
+		if ok != hexadecimal.MatchString(text) {
+			t.Errorf("%q is a MAC: %v", text, ok)
+		}
+		if ok && hex.EncodeToString(mac) != strings.ToLower(text) {
+			t.Errorf("%q was read as %x", text, mac)
+		}
+		if name, ok := s.Signed([]byte(text), mac); ok {
+			t.Errorf("%q signs itself, as %s", text, name)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package intaketest
 
 import (
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -178,4 +179,23 @@ func flip(b []byte, bit int) []byte {
 	c := append([]byte(nil), b...)
 	c[bit/8] ^= 1 << (bit % 8)
 	return c
+}
+
+// CheckVerify wants Verify to accept r if and only if it is authentic, to leave
+// it as it is, and to say what to do if it refuses; a fuzz target calls it.
+func CheckVerify(t testing.TB, p Provider, r domain.Request, authentic bool) {
+	t.Helper()
+	before := clone(r)
+	how, err := p.Verify(r)
+	if !reflect.DeepEqual(clone(r), before) {
+		t.Errorf("Verify changed its request: %q", before.Body)
+	}
+	switch {
+	case (err == nil) != authentic:
+		t.Errorf("%q, %v; authentic: %v; headers %q, token %q, body %q", how, err, authentic, before.Header, before.Token, before.Body)
+	case authentic && how == "":
+		t.Error("it does not say how the request was authenticated")
+	case !authentic && (domain.CodeOf(err) != domain.Unauthenticated || domain.HintOf(err) == ""):
+		t.Errorf("code %q, hint %q in %v", domain.CodeOf(err), domain.HintOf(err), err)
+	}
 }
