@@ -133,3 +133,13 @@ func readManifest() (*manifest, error) {
 	}
 	return &m, nil
 }
+
+// EdgeNotes returns the notes on the samples made to be difficult: Markdown with
+// a table that says of each file what is to become of it.
+func EdgeNotes() (string, error) {
+	text, err := data.ReadFile("data/edge/README.md")
+	if err != nil {
+		return "", fmt.Errorf("samples: %w", err)
+	}
+	return string(text), nil
+}

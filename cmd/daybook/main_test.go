@@ -42,10 +42,9 @@ type process struct {
 	cmd *exec.Cmd
 	url string
 
-	said chan struct{} // has something when there is more on stderr
-
 	mu     sync.Mutex
 	stderr bytes.Buffer
+	said   chan struct{} // closed, and another put in its place, when there is more on stderr
 }
 
 var listening = regexp.MustCompile(`listening on (http://\S+)`)
@@ -55,7 +54,7 @@ func start(t *testing.T, databaseURL string, env []string, args ...string) *proc
 	t.Helper()
 	p := &process{
 		cmd:  exec.Command(os.Args[0], append(args, "--listen", "127.0.0.1:0", "--unsafe-durability")...),
-		said: make(chan struct{}, 1),
+		said: make(chan struct{}),
 	}
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Env = append(os.Environ(), append(env, asMain+"=1", "DATABASE_URL="+databaseURL)...)
@@ -73,11 +72,9 @@ func start(t *testing.T, databaseURL string, env []string, args ...string) *proc
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			p.mu.Lock()
 			fmt.Fprintln(&p.stderr, lines.Text())
+			close(p.said)
+			p.said = make(chan struct{})
 			p.mu.Unlock()
-			select {
-			case p.said <- struct{}{}:
-			default:
-			}
 			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
 				ready <- m[1]
 			}
@@ -105,11 +102,18 @@ func (p *process) log() string {
 // await returns once the process has said something on stderr.
 func (p *process) await(t *testing.T, text string) {
 	t.Helper()
-	for !strings.Contains(p.log(), text) {
+	for {
+		p.mu.Lock()
+		has, said := strings.Contains(p.stderr.String(), text), p.said
+		p.mu.Unlock()
+		if has {
+			return
+		}
 		select {
 		case <-t.Context().Done():
-			t.Fatalf("it never says %q:\n%s", text, p.log())
-		case <-p.said:
+			t.Errorf("it never says %q:\n%s", text, p.log())
+			return
+		case <-said:
 		}
 	}
 }
@@ -171,9 +175,15 @@ func serve(t *testing.T, databaseURL string) *process {
 	return start(t, databaseURL, sampleEnv, "serve", "--config", file)
 }
 
-// post sends a sample and returns the HTTP status and the receipt.
+// post sends a sample to the source named after its provider and returns the
+// HTTP status and the receipt.
 func (p *process) post(ctx context.Context, s samples.Sample) (int, domain.Receipt, error) {
-	url := p.url + "/webhooks/" + s.Provider
+	return p.postTo(ctx, s.Provider, s)
+}
+
+// postTo is [process.post] to another source.
+func (p *process) postTo(ctx context.Context, source string, s samples.Sample) (int, domain.Receipt, error) {
+	url := p.url + "/webhooks/" + source
 	if s.Provider == "credly" {
 		url += "/test-token"
 	}
