@@ -8,3 +8,6 @@ ALTER TABLE delivery
 
 -- A delivery is booked by one replay at the most.
 CREATE UNIQUE INDEX delivery_replay ON delivery (cause) WHERE replay;
+
+-- What a person may have to look at.
+CREATE INDEX delivery_open ON delivery (position) WHERE status <> 'accepted';

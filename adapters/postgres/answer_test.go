@@ -422,7 +422,8 @@ func (w *world) quarantineRows(known int64, asOf time.Time) (rows [][]projection
 		if e, ok := r.Event.(domain.IntakeQuarantined); ok && !r.EffectiveAt().After(asOf) {
 			rows = append(rows, []projections.Cell{
 				intCell(r.Position), textCell(r.Delivery.String()), textCell(r.Source), textCell(e.Topic), textCell(e.Reason), textCell(e.Field),
-				projections.TimeCell(r.RecordedAt), textCell("open"), {Null: true},
+				projections.TimeCell(r.RecordedAt), textCell("open"),
+				{Null: true},
 			})
 			if at := w.replayed(r.Delivery); at > 0 && at <= known {
 				row := rows[len(rows)-1]

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/daybook-ledger/daybook/adapters/embeddedpg"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/domain"
@@ -130,7 +132,18 @@ func (d *database) banner(w io.Writer) {
 }
 
 // withProjector runs f with a projector over the configured database.
-func (a *app) withProjector(ctx context.Context, f func(*postgres.Projector) error) (err error) {
+func (a *app) withProjector(ctx context.Context, f func(*postgres.Projector) error) error {
+	return a.withReader(ctx, func(db *sql.DB) error {
+		projector := postgres.NewProjector(db, allProjections())
+		if err := projector.Setup(ctx); err != nil {
+			return err
+		}
+		return f(projector)
+	})
+}
+
+// withReader runs f with a pool that reads the log of the configured database.
+func (a *app) withReader(ctx context.Context, f func(*sql.DB) error) (err error) {
 	d, err := a.openDatabase(ctx)
 	if err != nil {
 		return err
@@ -141,9 +154,35 @@ func (a *app) withProjector(ctx context.Context, f func(*postgres.Projector) err
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	projector := postgres.NewProjector(db, allProjections())
-	if err := projector.Setup(ctx); err != nil {
+	return f(db)
+}
+
+// withAppender runs f with an appender to the configured database, and a pool to
+// read from it.
+func (a *app) withAppender(ctx context.Context, f func(*postgres.Appender, *sql.DB) error) (err error) {
+	d, err := a.openDatabase(ctx)
+	if err != nil {
 		return err
 	}
-	return f(projector)
+	defer func() { err = errors.Join(err, d.Close()) }()
+	writer, err := d.open(ctx, postgres.RoleWriter, 2)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, writer.Close()) }()
+	reader, err := d.open(ctx, postgres.RoleProjector, 2)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	appender := postgres.NewAppender(writer)
+	// What is in hand is finished although the command was interrupted.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var group errgroup.Group
+	group.Go(func() error { return appender.Run(running) })
+	defer func() {
+		stop()
+		err = errors.Join(err, group.Wait())
+	}()
+	return f(appender, reader)
 }

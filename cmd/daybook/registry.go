@@ -64,6 +64,32 @@ func newSource(s sourceConfig) (intake.Source, error) {
 	return intake.Source{Name: s.Name, Provider: provider, BookTests: s.BookTests}, nil
 }
 
+// unusedSecret stands for the secrets of a source that only translates. It has the
+// form that every provider wants.
+const unusedSecret = "-:-"
+
+// translator returns the source that is configured as s for translating what was
+// authenticated before: it needs none of its secrets, and lets nobody in. The
+// sources of the demo are in no configuration.
+func (a *app) translator(name string) (intake.Source, error) {
+	for _, s := range a.config.Sources {
+		if s.Name == name {
+			provider, err := providers[s.Provider](s, []string{unusedSecret})
+			return intake.Source{Name: s.Name, Provider: provider, BookTests: s.BookTests}, err
+		}
+	}
+	if strings.HasPrefix(name, demoPrefix) {
+		demo, err := demoSources()
+		for _, s := range demo {
+			if s.Name == name || err != nil {
+				return s, err
+			}
+		}
+	}
+	return intake.Source{}, domain.Errorf(domain.NotFound, "", "there is no source %q", name).
+		WithHint("The sources are those of daybook.toml; see: daybook source list")
+}
+
 func noProvider(op, name string) error {
 	return domain.Errorf(domain.Usage, op, "there is no provider %q", name).
 		WithHint("The providers are: " + strings.Join(sortedKeys(providers), ", ") + ".")

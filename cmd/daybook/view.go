@@ -74,36 +74,12 @@ lists the views. COLUMN=VALUE keeps only the rows with that value.`,
 			if len(args) == 0 {
 				return a.listViews()
 			}
-			p, v, err := viewNamed(args[0])
-			if err != nil {
-				return err
-			}
-			for _, arg := range args[1:] {
-				column, value, ok := strings.Cut(arg, "=")
-				if !ok {
-					return domain.Errorf(domain.Usage, "", "%q is not COLUMN=VALUE", arg).WithHint("Run: daybook view --help")
-				}
-				params.Add(column, value)
-			}
 			for name, value := range map[string]string{"as_of": asOf, "known": known, "sort": sort, "limit": limit, "after": after} {
 				if value != "" {
 					params.Add(name, value)
 				}
 			}
-			q, err := projections.ParseQuery(v, params)
-			if err != nil {
-				return err
-			}
-			return a.withProjector(cmd.Context(), func(projector *postgres.Projector) error {
-				if err := a.catchUp(cmd.Context(), projector, p); err != nil {
-					return err
-				}
-				answer, err := ask(cmd.Context(), projector, p, v, q)
-				if err != nil {
-					return err
-				}
-				return a.print(answer)
-			})
+			return a.viewRows(cmd.Context(), args[0], args[1:], params)
 		},
 	}
 	flags := cmd.Flags()
@@ -113,6 +89,36 @@ lists the views. COLUMN=VALUE keeps only the rows with that value.`,
 	flags.StringVar(&limit, "limit", "", "rows at most (default 1000); 0 for all")
 	flags.StringVar(&after, "after", "", "cursor that the page before gave as next")
 	return cmd
+}
+
+// viewRows prints the rows of a view that args, COLUMN=VALUE each, and params ask
+// for.
+func (a *app) viewRows(ctx context.Context, path string, args []string, params url.Values) error {
+	p, v, err := viewNamed(path)
+	if err != nil {
+		return err
+	}
+	for _, arg := range args {
+		column, value, ok := strings.Cut(arg, "=")
+		if !ok {
+			return domain.Errorf(domain.Usage, "", "%q is not COLUMN=VALUE", arg).WithHint("Run: daybook view --help")
+		}
+		params.Add(column, value)
+	}
+	q, err := projections.ParseQuery(v, params)
+	if err != nil {
+		return err
+	}
+	return a.withProjector(ctx, func(projector *postgres.Projector) error {
+		if err := a.catchUp(ctx, projector, p); err != nil {
+			return err
+		}
+		answer, err := ask(ctx, projector, p, v, q)
+		if err != nil {
+			return err
+		}
+		return a.print(answer)
+	})
 }
 
 func completeViews(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
