@@ -114,7 +114,7 @@ func (h *Handler) notice(ctx context.Context, source string, receipt domain.Rece
 	case domain.Quarantined, domain.Conflicting:
 		h.logger.LogAttrs(ctx, slog.LevelWarn, "delivery in quarantine", slog.String("source", source),
 			slog.String("status", string(receipt.Status)), slog.String("delivery", receipt.Delivery.String()),
-			slog.String("hint", "see: daybook view log/quarantine delivery="+receipt.Delivery.String()))
+			slog.String("hint", "see: daybook delivery show "+receipt.Delivery.String()))
 	}
 }
 

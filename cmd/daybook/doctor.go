@@ -180,7 +180,7 @@ func checkQuarantine(ctx context.Context, c *checks, db *sql.DB) error {
 		return err
 	}
 	if n > 0 {
-		c.add("quarantine", checkWarn, fmt.Sprintf("%d deliveries are recorded and not booked; see: daybook view log/quarantine", n))
+		c.add("quarantine", checkWarn, fmt.Sprintf("%d deliveries are recorded and not booked; see: daybook delivery list --open", n))
 	} else {
 		c.add("quarantine", checkOK, "empty")
 	}
