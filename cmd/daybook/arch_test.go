@@ -38,6 +38,7 @@ var may = map[string][]string{
 		module + "/migrations",
 		"github.com/ThreeDotsLabs/", "github.com/lib/pq", "github.com/lib/pq/", "github.com/oklog/ulid/v2",
 		"github.com/pressly/goose/v3", "github.com/pressly/goose/v3/", "github.com/shopspring/decimal", "golang.org/x/sys/",
+		"github.com/sony/gobreaker/v2", "golang.org/x/oauth2", "golang.org/x/oauth2/", "golang.org/x/time/rate",
 	},
 }
 
