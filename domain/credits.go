@@ -92,6 +92,60 @@ func (e CreditsGranted) Validate() error {
 	return c.err
 }
 
+// CreditsGrantRequested says that the provider is about to be asked to make a
+// grant. It is recorded before every call, so that one whose answer never came
+// is known; a call that is made again is requested again. Whether the grant was
+// made is what [CreditsGranted] or [CreditsGrantAnswered] says later.
+type CreditsGrantRequested struct {
+	CreditsGranted        // what is asked for; its Reference is not empty
+	Key            string `json:"key"` // idempotency key, the same however often it is sent
+}
+
+// Kind implements [Event].
+func (CreditsGrantRequested) Kind() Kind { return "credits.grant-requested.v1" }
+
+// Validate implements [Event].
+func (e CreditsGrantRequested) Validate() error {
+	if err := e.CreditsGranted.Validate(); err != nil {
+		return err
+	}
+	var c check
+	c.id("reference", e.Reference)
+	c.id("holder", e.Holder)
+	c.id("key", e.Key)
+	return c.err
+}
+
+// Outcomes of a requested grant that the provider did not confirm.
+const (
+	GrantRefused = "refused" // this call granted nothing
+	GrantUnknown = "unknown" // it may have been granted: the answer was lost, or does not say
+)
+
+// CreditsGrantAnswered says how one call that asked for a grant ended, if not
+// with the grant.
+type CreditsGrantAnswered struct {
+	Reference string `json:"reference"`        // of the request
+	Outcome   string `json:"outcome"`          // [GrantRefused] or [GrantUnknown]
+	Status    int    `json:"status,omitempty"` // of the HTTP answer; 0: there was none
+	Reason    string `json:"reason"`
+}
+
+// Kind implements [Event].
+func (CreditsGrantAnswered) Kind() Kind { return "credits.grant-answered.v1" }
+
+// Validate implements [Event].
+func (e CreditsGrantAnswered) Validate() error {
+	var c check
+	c.id("reference", e.Reference)
+	c.oneOf("outcome", e.Outcome, GrantRefused, GrantUnknown)
+	if e.Status != 0 && (e.Status < 100 || e.Status > 599) {
+		c.fail("status", "is %d, not one of HTTP", e.Status)
+	}
+	c.id("reason", e.Reason)
+	return c.err
+}
+
 // CreditsAdjusted says that a person corrected the credits of one line.
 type CreditsAdjusted struct {
 	Line      string          `json:"line"`

@@ -68,6 +68,8 @@ type codec struct {
 var kinds = codecs(
 	kind[CreditsReported](),
 	kind[CreditsGranted](),
+	kind[CreditsGrantRequested](),
+	kind[CreditsGrantAnswered](),
 	kind[CreditsAdjusted](),
 	kind[SalesSold](),
 	kind[SalesPaid](),

@@ -29,6 +29,14 @@ func examples() []domain.Event {
 			Order: "PO-5512", Template: "318", Quantity: number("20"), Holder: "4411", UnitPrice: number("12.50"),
 			Currency: "GBP", ExpiresAt: at("2027-03-31T23:59:59.999999Z"), Reference: "INV-1", Reason: "framework order", By: "import",
 		},
+		domain.CreditsGrantRequested{
+			CreditsGranted: domain.CreditsGranted{
+				Order: "PO-5512", Template: "318", Quantity: number("20"), Holder: "4411", UnitPrice: number("12.50"),
+				Currency: "GBP", ExpiresAt: at("2027-03-31T23:59:59.999999Z"), Reference: "INV-1", Reason: "framework order", By: "marta",
+			},
+			Key: "7c9e6679-7425-8de9-944b-e07fc1f90ae7",
+		},
+		domain.CreditsGrantAnswered{Reference: "INV-1", Outcome: domain.GrantUnknown, Status: 504, Reason: "504 Gateway Timeout"},
 		domain.CreditsAdjusted{
 			Line: "70412", Template: "318", Quantity: number("-1"), Reference: "T-9", Reason: "given back by telephone", By: "ops@example.com",
 		},

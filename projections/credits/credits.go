@@ -29,12 +29,28 @@
 // part only by what we booked and the provider has not shown: a grant, an
 // adjustment. What the next reports leave unexplained in the same direction is
 // that, and is not booked twice; as long as it stays unseen, the claim differs
-// by so much. A grant that is recorded after the provider showed it is not
-// recognised: the claim differs until a person adjusts it.
+// by so much. A grant that is recorded after the provider showed it is recognised
+// only if it was asked for before (below); otherwise the claim differs until a
+// person adjusts it.
 //
 // A grant names an order and a template. Until the provider reports a line of
 // that order and template, it waits on the line "order/ORDER/TEMPLATE". Grants
 // and adjustments must be recorded under the source whose lines they are about.
+//
+// # A request is no grant
+//
+// What the provider was asked to grant is listed, and booked once it is granted.
+// Until then, and as long as the outcome is unknown, a report that adds just so
+// many credits to a line of the order and template, unexplained, makes it probable.
+// That is a hint: the credits stand where they were booked, as a top-up or an
+// opening. If the grant is confirmed afterwards they are moved from there to
+// granted, and none are added a second time.
+//
+// # Whose credits
+//
+// No report says whom its credits belong to. The holder of an order is learnt
+// from the grants on it, and from requests that may have been granted, whether
+// they come before the reports or after them.
 package credits
 
 import (
@@ -75,17 +91,20 @@ const (
 const (
 	templateChanged = "template-changed" // another template was named; the first stays the unit
 	orderChanged    = "order-changed"    // another order was named; the first stays
+	holderDiffers   = "holder-differs"   // another holder of the order was named; the first stays
 )
 
 // Projection returns the credits projection.
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "credits",
-		Version: 1,
-		Tables:  []projections.Table{balances, orders, entries},
+		Version: 2,
+		Tables:  []projections.Table{balances, orders, entries, grants, pending, holders},
 		Kinds: domain.KindsOf(
 			domain.CreditsReported{},
 			domain.CreditsGranted{},
+			domain.CreditsGrantRequested{},
+			domain.CreditsGrantAnswered{},
 			domain.CreditsAdjusted{},
 		),
 		Fold: fold,
@@ -93,9 +112,12 @@ func Projection() *projections.Projection {
 			projections.NewView("balances", "Event credit balances", balances,
 				"source", "line", "template", "order", "remaining", "claimed",
 				projections.Computed("claim", projections.TypeText, balance.claimAt),
-				"reported_at", "difference", "consumed", "flags", "position"),
+				"reported_at", "difference", "consumed", "holder", "flags", "position"),
 			projections.NewView("entries", "Event credit entries", entries,
 				"position", "event", "source", "line", "template", "account", "quantity", "occurred_at", "order", "note"),
+			projections.NewView("grants", "Event credit grants, asked for and made", grants,
+				"source", "reference", "order", "template", "quantity", "holder", "status", "requested_at", "answered_at",
+				"reason", "by", "unit_price", "currency", "expires_at", "position"),
 		},
 	}
 }
@@ -108,6 +130,10 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 		b.report(e)
 	case domain.CreditsGranted:
 		b.grant(e)
+	case domain.CreditsGrantRequested:
+		b.request(e)
+	case domain.CreditsGrantAnswered:
+		b.answer(e)
 	case domain.CreditsAdjusted:
 		b.adjust(e)
 	}
@@ -147,11 +173,30 @@ func (b book) report(e domain.CreditsReported) {
 	line.claimed = &e.Remaining
 	line.reportedAt = b.record.OccurredAt
 	b.put(line)
+	if rest.IsPositive() {
+		b.shown(line, why, rest)
+	}
 }
 
-// grant books credits that we gave: on the provider's line of the order and
-// template if it is known, else where they wait for it.
+// grant books credits that we gave. Those that a report has shown already are
+// there; where they came from is known now.
 func (b book) grant(e domain.CreditsGranted) {
+	row := b.answered(e)
+	if shown := row.shownLine; shown != "" {
+		line := b.line(shown, e.Template)
+		b.entry(line, row.shownAccount, e.Quantity, e.Reason)
+		b.entry(line, granted, e.Quantity.Neg(), e.Reason)
+		b.put(line)
+	} else {
+		b.add(e)
+	}
+	b.keep(row)
+	b.learn(e.Order, e.Holder, true)
+}
+
+// add adds granted credits to the provider's line of the order and template if
+// it is known, else to where they wait for it.
+func (b book) add(e domain.CreditsGranted) {
 	order, _ := orders.Get(b.tx, b.record.Source, e.Order, e.Template)
 	if order.line == "" {
 		order = orderRow{b.record.Source, e.Order, e.Template, waitingLine(e.Order, e.Template)}
@@ -225,16 +270,19 @@ func (b book) move(line *balance, account string, quantity decimal.Decimal, note
 	if quantity.IsZero() {
 		return
 	}
-	e := entry{line: line.line, template: line.template, order: line.order, note: note}
-	e.account, e.quantity = available, quantity
-	entries.Append(b.tx, e)
-	e.account, e.quantity = account, quantity.Neg()
-	entries.Append(b.tx, e)
+	b.entry(*line, available, quantity, note)
+	b.entry(*line, account, quantity.Neg(), note)
 	line.remaining = line.remaining.Add(quantity)
+}
+
+// entry books one side of a movement.
+func (b book) entry(line balance, account string, quantity decimal.Decimal, note string) {
+	entries.Append(b.tx, entry{line: line.line, template: line.template, order: line.order, account: account, quantity: quantity, note: note})
 }
 
 // put keeps the row of a line, with what the provider's claim says of it now.
 func (b book) put(line balance) {
+	b.attribute(&line)
 	line.position = b.record.Position
 	line.claim, line.difference = none, nil
 	if line.claimed != nil {

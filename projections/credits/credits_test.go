@@ -18,6 +18,9 @@ func TestProjection(t *testing.T) {
 		projectiontest.Law("entries of a template add up to zero", entriesBalance),
 		projectiontest.Law("available entries add up to remaining", availableIsRemaining),
 		projectiontest.Law("a claim says what the numbers say", claimsAreTrue),
+		projectiontest.Law("what was granted is booked, and nothing else", grantedIsBooked),
+		projectiontest.Law("what may be shown is what is open", pendingIsOpen),
+		projectiontest.Law("a line has the holder of its order", holdersAreShown),
 		projectiontest.Law("reports alone never part from the claim", reportsAgree),
 	)
 }
@@ -29,10 +32,7 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 	line := rapid.SampledFrom([]string{"1", "2", "3", "order/o1/a"}).Draw(t, "line")
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0, 1:
-		if order == "" {
-			order = "o3"
-		}
-		return domain.CreditsGranted{Order: order, Template: template, Quantity: whole(t, 1, 9), By: "op"}
+		return drawGrant(t, order, template)
 	case 2:
 		q := whole(t, 1, 9)
 		if rapid.Bool().Draw(t, "negative") {
