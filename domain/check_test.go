@@ -88,6 +88,13 @@ func TestValidateNamesTheField(t *testing.T) {
 		{domain.SalesSold{Order: "1", Lines: []domain.SaleLine{{}, {Amount: decimal.New(1, 99)}}}, "lines/1/amount has more than 38 digits"},
 		{domain.SalesSold{Order: "1", Flags: []string{""}}, "flags is missing"},
 		{domain.CreditsGranted{Order: "1", Template: "1", Quantity: number("1"), UnitPrice: number("5"), By: "me"}, "currency is missing beside a unit price"},
+		{domain.CreditsGrantRequested{CreditsGranted: domain.CreditsGranted{Order: "1", Template: "1", By: "me"}}, "quantity is not positive"},
+		{domain.CreditsGrantRequested{CreditsGranted: domain.CreditsGranted{Order: "1", Template: "1", Quantity: number("1"), Holder: "1", By: "me"}, Key: "k"}, "reference is missing"},
+		{domain.CreditsGrantRequested{CreditsGranted: domain.CreditsGranted{Order: "1", Template: "1", Quantity: number("1"), Reference: "r", By: "me"}, Key: "k"}, "holder is missing"},
+		{domain.CreditsGrantRequested{CreditsGranted: domain.CreditsGranted{Order: "1", Template: "1", Quantity: number("1"), Holder: "1", Reference: "r", By: "me"}}, "key is missing"},
+		{domain.CreditsGrantAnswered{Reference: "r", Outcome: "granted", Reason: "x"}, `outcome is "granted", not one of refused, unknown`},
+		{domain.CreditsGrantAnswered{Reference: "r", Outcome: domain.GrantRefused, Status: 42, Reason: "x"}, "status is 42"},
+		{domain.CreditsGrantAnswered{Reference: "r", Outcome: domain.GrantRefused, Status: 400}, "reason is missing"},
 		{domain.SalesPaid{Payment: domain.Payment{Transaction: "1", Order: "1", Amount: number("-1")}}, "amount is negative"},
 		{domain.LearningCompleted{
 			Learner: domain.Learner{Person: "1"}, Subject: domain.Subject{SubjectType: domain.SubjectCourse, Subject: "1"},
