@@ -18,14 +18,18 @@ const (
 const ActivityListed = "listed"
 
 // DirectoryPersonSeen gives the attributes of a person as they are now.
+//
+// Roles and Groups replace what was said before. A nil list says nothing of them
+// and is left out of the wire form; one that is empty and not nil says that there
+// are none, and is [].
 type DirectoryPersonSeen struct {
 	PersonType   string      `json:"person_type"` // one of the Person constants
 	Person       string      `json:"person"`
 	Name         Personal    `json:"-"`
 	Email        Personal    `json:"-"`
 	Organization string      `json:"organization,omitempty"` // the provider's id
-	Roles        []string    `json:"roles,omitempty"`
-	Groups       []string    `json:"groups,omitempty"` // ids
+	Roles        []string    `json:"roles,omitzero"`
+	Groups       []string    `json:"groups,omitzero"` // ids
 	Attributes   []Attribute `json:"attributes,omitempty"`
 	Activity     string      `json:"activity,omitempty"` // why we heard, such as "signup", "signin", or ActivityListed
 }
@@ -128,6 +132,20 @@ func (e *DirectoryOrganizationSeen) personal(visit personalVisitor) {
 	visit("description", &e.Description)
 	visit("email", &e.Email)
 	visit("address", &e.Address)
+}
+
+// DirectoryOrganizationListed gives the attributes of a legal entity as a
+// provider's API lists it; see [ActivityListed].
+type DirectoryOrganizationListed DirectoryOrganizationSeen
+
+// Kind implements [Event].
+func (DirectoryOrganizationListed) Kind() Kind { return "directory.organization-listed.v1" }
+
+// Validate implements [Event].
+func (e DirectoryOrganizationListed) Validate() error { return DirectoryOrganizationSeen(e).Validate() }
+
+func (e *DirectoryOrganizationListed) personal(visit personalVisitor) {
+	(*DirectoryOrganizationSeen)(e).personal(visit)
 }
 
 // Item types.

@@ -325,3 +325,27 @@ func BenchmarkDecode(b *testing.B) {
 		}
 	}
 }
+
+// TestNoneIsSaid checks that a list of nothing is told apart from nothing said.
+func TestNoneIsSaid(t *testing.T) {
+	const start = `{"person_type":"candidate","person":"1"`
+	for data, want := range map[string][]string{
+		start + `}`:                              nil,
+		start + `,"roles":[],"groups":[]}`:       {},
+		start + `,"roles":["7"],"groups":["7"]}`: {"7"},
+	} {
+		e, err := domain.Decode("directory.person-seen.v1", []byte(data), nil)
+		if err != nil {
+			t.Errorf("%s: %v", data, err)
+			continue
+		}
+		p := e.(domain.DirectoryPersonSeen)
+		if !reflect.DeepEqual(p.Roles, want) || !reflect.DeepEqual(p.Groups, want) {
+			t.Errorf("%s: roles %#v, groups %#v; want %#v", data, p.Roles, p.Groups, want)
+		}
+		again, _, err := domain.Encode(domain.DirectoryPersonSeen{PersonType: domain.PersonCandidate, Person: "1", Roles: want, Groups: want})
+		if err != nil || string(again) != data {
+			t.Errorf("%#v: %s, %v; want %s", want, again, err, data)
+		}
+	}
+}

@@ -58,10 +58,8 @@ func examples() []domain.Event {
 			StartedAt: at("2026-01-01T00:00:00Z"), CancelledAt: at("2026-03-01T08:00:00Z"), EndsAt: at("2026-04-01T00:00:00Z"),
 		},
 		entryPosted(),
-		domain.TrustgroupsMemberChanged{
-			Group: "12", GroupName: "Rope access assessors", MemberType: domain.MemberCandidate, Member: "C-1001", Status: "Active",
-			From: at("2026-01-01T00:00:00Z"), Until: at("2026-12-31T23:59:59Z"), ChangedAt: at("2026-01-01T09:00:00.123456Z"), Assumed: true,
-		},
+		memberChanged(),
+		domain.TrustgroupsMemberListed(memberChanged()),
 		domain.LearningEnrolled{
 			Learner: learner, Subject: course, Enrolment: "97511", EnrolledAt: at("2026-02-20T22:16:52.255Z"),
 			StartedAt: at("2026-02-20T22:17:01.891Z"), AccessUntil: at("2027-02-20T00:00:00Z"), Trial: true,
@@ -102,12 +100,8 @@ func examples() []domain.Event {
 			Attributes: []domain.Attribute{{Name: "Employer", Value: "Ardent Rail Ltd"}}, Activity: "signup",
 		},
 		domain.DirectoryPersonRemoved{PersonType: domain.PersonUser, Person: "789310"},
-		domain.DirectoryOrganizationSeen{
-			Organization: "9001", Name: "Ardent Rail Ltd", TradingName: "Ardent", Town: "Leeds", Postcode: "LS1 4AP",
-			VATNumber: "GB123456789", CharityNumber: "1098765", CurrencyCode: "1", Timezone: "UK/London",
-			Website: "https://ardent.example.com", AddedAt: at("2026-01-05T09:30:00Z"), Description: "Track works",
-			Email: "office@ardent.example.com", Address: "1 Station Road\nHolbeck",
-		},
+		organizationSeen(),
+		domain.DirectoryOrganizationListed(organizationSeen()),
 		domain.DirectoryItemSeen{
 			ItemType: domain.ItemProduct, Item: "VEST-OR-2", Name: "Hi-vis vest", Slug: "https://ardent.example.com/product/hi-vis-vest",
 			Status: "published", Price: "14.50", Activity: "created",
@@ -121,6 +115,22 @@ func examples() []domain.Event {
 		},
 		domain.IntakeUnrecognized{Topic: "eventCredits.Archived", Reason: "unknown topic"},
 		domain.IntakeQuarantined{Topic: "Course Completed", Reason: "is missing", Field: "payload/user/id"},
+	}
+}
+
+func memberChanged() domain.TrustgroupsMemberChanged {
+	return domain.TrustgroupsMemberChanged{
+		Group: "12", GroupName: "Rope access assessors", MemberType: domain.MemberCandidate, Member: "C-1001", Status: "Active",
+		From: at("2026-01-01T00:00:00Z"), Until: at("2026-12-31T23:59:59Z"), ChangedAt: at("2026-01-01T09:00:00.123456Z"), Assumed: true,
+	}
+}
+
+func organizationSeen() domain.DirectoryOrganizationSeen {
+	return domain.DirectoryOrganizationSeen{
+		Organization: "9001", Name: "Ardent Rail Ltd", TradingName: "Ardent", Town: "Leeds", Postcode: "LS1 4AP",
+		VATNumber: "GB123456789", CharityNumber: "1098765", CurrencyCode: "1", Timezone: "UK/London",
+		Website: "https://ardent.example.com", AddedAt: at("2026-01-05T09:30:00Z"), Description: "Track works",
+		Email: "office@ardent.example.com", Address: "1 Station Road\nHolbeck",
 	}
 }
 

@@ -15,10 +15,11 @@ type Learner struct {
 
 // Subject types.
 const (
-	SubjectCourse = "course"
-	SubjectTest   = "test"
-	SubjectClass  = "class"
-	SubjectQuiz   = "quiz"
+	SubjectCourse  = "course"
+	SubjectTest    = "test"
+	SubjectClass   = "class"
+	SubjectQuiz    = "quiz"
+	SubjectPathway = "pathway" // Tahdah's: a candidate registers for it
 )
 
 // A Subject is what is learnt or tested.
@@ -32,7 +33,7 @@ func (c *check) learning(l Learner, s Subject) {
 	c.id("person", l.Person)
 	c.text("name", string(l.Name))
 	c.text("email", string(l.Email))
-	c.oneOf("subject_type", s.SubjectType, SubjectCourse, SubjectTest, SubjectClass, SubjectQuiz)
+	c.oneOf("subject_type", s.SubjectType, SubjectCourse, SubjectTest, SubjectClass, SubjectQuiz, SubjectPathway)
 	c.id("subject", s.Subject)
 	c.text("subject_name", s.SubjectName)
 }

@@ -40,3 +40,14 @@ func (e TrustgroupsMemberChanged) Validate() error {
 	c.time("changed_at", e.ChangedAt)
 	return c.err
 }
+
+// TrustgroupsMemberListed says what a trust group's member was when a provider's
+// API was asked for its members. It fills in what no webhook has said, and
+// outranks nothing.
+type TrustgroupsMemberListed TrustgroupsMemberChanged
+
+// Kind implements [Event].
+func (TrustgroupsMemberListed) Kind() Kind { return "trustgroups.member-listed.v1" }
+
+// Validate implements [Event].
+func (e TrustgroupsMemberListed) Validate() error { return TrustgroupsMemberChanged(e).Validate() }
