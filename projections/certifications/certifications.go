@@ -1,5 +1,5 @@
-// Package certifications keeps how far every person is with every course and
-// test, and in which state every badge is.
+// Package certifications keeps how far every person is with every course, test
+// and pathway, and in which state every badge is.
 //
 // What it holds does not depend on the order in which facts arrive. Nothing
 // undoes a completion: not progress that falls, not a later enrolment, not a
@@ -150,7 +150,7 @@ var history = projections.NewJournal("history",
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "certifications",
-		Version: 1,
+		Version: 2,
 		Tables:  []projections.Table{statuses, history},
 		Kinds: domain.KindsOf(
 			domain.LearningEnrolled{},
@@ -203,7 +203,11 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 
 // certifies reports whether a subject is one that can be certified.
 func certifies(s domain.Subject) bool {
-	return s.SubjectType == domain.SubjectCourse || s.SubjectType == domain.SubjectTest
+	switch s.SubjectType {
+	case domain.SubjectCourse, domain.SubjectTest, domain.SubjectPathway:
+		return true
+	}
+	return false
 }
 
 // A fact takes its place in a row and in what the row is derived from.

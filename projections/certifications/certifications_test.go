@@ -72,7 +72,7 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 func learning(t *rapid.T, text func(label string, of ...string) string) domain.Event {
 	who := domain.Learner{Person: text("person", "1", "2")}
 	what := domain.Subject{
-		SubjectType: text("type", "course", "course", "test", "test", "quiz"),
+		SubjectType: text("type", "course", "course", "test", "test", "quiz", "pathway"),
 		Subject:     "7", SubjectName: text("name", "", "A", "B"),
 	}
 	switch rapid.IntRange(0, 3).Draw(t, "kind") {

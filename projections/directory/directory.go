@@ -4,7 +4,8 @@
 // What it holds does not depend on the order in which facts arrive. Every
 // attribute has a clock of its own, the time at which the fact that states it
 // occurred: the latest counts, of two at the same time the greater text. A fact
-// that leaves an attribute out says nothing of it, and erases nothing.
+// that leaves an attribute out says nothing of it, and erases nothing; one that
+// states a list of nothing empties it.
 //
 // A person or item that is only named in passing, by a sale or a completion, has
 // a row too. What a provider says of it in its own right comes first, however
@@ -32,13 +33,14 @@ const (
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "directory",
-		Version: 2,
+		Version: 3,
 		Tables:  []projections.Table{people, organizations, items, groups},
 		Kinds: domain.KindsOf(
 			domain.DirectoryPersonSeen{},
 			domain.DirectoryPersonRemoved{},
 			domain.DirectoryEmploymentChanged{},
 			domain.DirectoryOrganizationSeen{},
+			domain.DirectoryOrganizationListed{},
 			domain.DirectoryItemSeen{},
 			domain.DirectoryItemRemoved{},
 			domain.DirectoryGroupSeen{},
@@ -76,7 +78,9 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 	case domain.DirectoryEmploymentChanged:
 		employmentChanged(tx, r, e)
 	case domain.DirectoryOrganizationSeen:
-		organizationSeen(tx, r, e)
+		organizationSeen(tx, r, e, stated)
+	case domain.DirectoryOrganizationListed:
+		organizationSeen(tx, r, domain.DirectoryOrganizationSeen(e), listed)
 	case domain.DirectoryItemSeen:
 		itemSeen(tx, r, e)
 	case domain.DirectoryItemRemoved:
@@ -94,7 +98,7 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 	case domain.LearningTested:
 		learning(tx, r, e.Learner, e.Subject)
 	case domain.BadgesReported:
-		mentionPerson(tx, r, e.User, e.Name, e.Email)
+		mentionPerson(tx, r, domain.PersonUser, e.User, e.Name, e.Email)
 		mentionItem(tx, r, domain.ItemBadgeTemplate, e.Template, e.TemplateName)
 	case domain.SalesSold:
 		sold(tx, r, e)
@@ -108,7 +112,11 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 
 // learning takes up who learns and what.
 func learning(tx *projections.Tx, r *domain.Record, l domain.Learner, s domain.Subject) {
-	mentionPerson(tx, r, l.Person, l.Name, l.Email)
+	personType := domain.PersonUser
+	if s.SubjectType == domain.SubjectPathway {
+		personType = domain.PersonCandidate // whose number space is another one
+	}
+	mentionPerson(tx, r, personType, l.Person, l.Name, l.Email)
 	switch s.SubjectType {
 	case domain.SubjectCourse:
 		mentionItem(tx, r, domain.ItemCourse, s.Subject, s.SubjectName)
@@ -122,7 +130,7 @@ func learning(tx *projections.Tx, r *domain.Record, l domain.Learner, s domain.S
 // sold takes up who bought and what. A line's id is that of a product, whatever
 // the product gives access to.
 func sold(tx *projections.Tx, r *domain.Record, e domain.SalesSold) {
-	mentionPerson(tx, r, e.Buyer.Person, e.Buyer.Name, e.Buyer.Email)
+	mentionPerson(tx, r, domain.PersonUser, e.Buyer.Person, e.Buyer.Name, e.Buyer.Email)
 	for _, l := range e.Lines {
 		mentionItem(tx, r, domain.ItemProduct, l.Item, l.Name)
 	}
@@ -155,12 +163,23 @@ type said struct {
 // hear takes up what a fact says. It counts if it has the better standing, else
 // if it is later, else if it is the greater text. Nothing said is nothing known.
 func (s *said) hear(o said) {
-	if o.text == "" {
-		return
+	if o.text != "" {
+		s.take(o)
 	}
+}
+
+// hearList takes up a list, which replaces the one before and is kept sorted with
+// commas between. Nil is nothing said; a list of nothing says that there is none.
+func (s *said) hearList(list []string, at time.Time, how standing) {
+	if list != nil {
+		s.take(said{projections.AddFlags("", list...), at, how})
+	}
+}
+
+func (s *said) take(o said) {
 	later := o.at.Compare(s.at)
 	switch {
-	case s.text == "", o.standing < s.standing:
+	case s.at.IsZero(), o.standing < s.standing: // the first that is said, or better known
 		*s = o
 	case s.standing == o.standing && (later > 0 || later == 0 && o.text > s.text):
 		*s = o

@@ -26,17 +26,18 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 	word := text("word", "", "a", "b")
 	label := text("label", "", "a", "b")
 	who := domain.Learner{Person: id, Name: domain.Personal(word), Email: domain.Personal(text("email", "", "a@example.com", "b@example.com", "[TEST] a@example.com"))}
-	what := domain.Subject{SubjectType: text("subject_type", "course", "test", "quiz"), Subject: id, SubjectName: word}
+	what := domain.Subject{SubjectType: text("subject_type", "course", "test", "quiz", "pathway"), Subject: id, SubjectName: word}
 	itemType := text("item_type", domain.ItemCourse, domain.ItemTest, domain.ItemProduct, domain.ItemBadgeTemplate)
 	personType := text("person_type", domain.PersonUser, domain.PersonUser, domain.PersonEmployee, domain.PersonLead)
 
 	activity := text("activity", "updated", domain.ActivityListed)
 
 	return rapid.SampledFrom([]domain.Event{
-		domain.DirectoryPersonSeen{Activity: activity, PersonType: personType, Person: id, Name: who.Name, Email: who.Email, Organization: label, Roles: slices.DeleteFunc([]string{label, "r"}, func(r string) bool { return r == "" })},
+		domain.DirectoryPersonSeen{Activity: activity, PersonType: personType, Person: id, Name: who.Name, Email: who.Email, Organization: label, Roles: rapid.SampledFrom([][]string{nil, {}, {"r"}, {"b", "r"}}).Draw(t, "roles"), Groups: rapid.SampledFrom([][]string{nil, {}, {"g"}}).Draw(t, "groups")},
 		domain.DirectoryPersonRemoved{PersonType: personType, Person: id},
 		domain.DirectoryEmploymentChanged{Employment: id, External: label, State: label, Activity: text("activity of an employment", "created", "deleted", domain.ActivityListed), Name: who.Name},
 		domain.DirectoryOrganizationSeen{Organization: text("organization", "", "1", "2"), Name: text("name", "x", "y"), Town: label, Postcode: label},
+		domain.DirectoryOrganizationListed{Organization: text("organization on a list", "", "1", "2"), Name: text("name on a list", "x", "y"), Town: label, Postcode: label},
 		domain.DirectoryItemSeen{Activity: activity, ItemType: itemType, Item: id, Name: word, Status: label, Price: label, Slug: word},
 		domain.DirectoryItemRemoved{ItemType: itemType, Item: id},
 		domain.DirectoryGroupSeen{Group: id, Name: word, Description: word},
@@ -109,6 +110,15 @@ func TestRules(t *testing.T) {
 	courseOnList := domain.DirectoryItemSeen{ItemType: domain.ItemCourse, Item: "7", Name: "L", Status: "archived", Slug: "l", Activity: domain.ActivityListed}
 	group := domain.DirectoryGroupSeen{Group: "3", Name: "G"}
 	groupOnList := domain.DirectoryGroupListed{Group: "3", Name: "L", Description: "D"}
+	roles := func(activity string, roles ...string) domain.Event {
+		return domain.DirectoryPersonSeen{PersonType: domain.PersonCandidate, Person: "1", Roles: roles, Activity: activity}
+	}
+	noRoles := roles("updated", []string{}...)
+	registered := domain.LearningEnrolled{Learner: domain.Learner{Person: "1", Name: "P"}, Subject: domain.Subject{SubjectType: domain.SubjectPathway, Subject: "402"}}
+	entity := func(name, town string) domain.DirectoryOrganizationSeen {
+		return domain.DirectoryOrganizationSeen{Organization: "4", Name: name, Town: town}
+	}
+	entityOnList := domain.DirectoryOrganizationListed(entity("L", "Ely"))
 	gone := domain.DirectoryItemRemoved{ItemType: domain.ItemCourse, Item: "7"}
 	employed := func(activity, state string) domain.Event {
 		return domain.DirectoryEmploymentChanged{Employment: "1", Activity: activity, State: state}
@@ -145,6 +155,14 @@ func TestRules(t *testing.T) {
 		{"an item on a list", course("C", "draft"), courseOnList, [2]int{1, 2}, "items", map[string]string{"name": "C", "status": "draft", "slug": "l", "seen_at": "2026-01-01T00:00:00Z"}},
 		{"an item on a list only", courseOnList, courseOnList, [2]int{1, 2}, "items", map[string]string{"name": "L", "status": "archived"}},
 		{"a group on a list", group, groupOnList, [2]int{1, 2}, "groups", map[string]string{"name": "G", "description": "D", "seen_at": "2026-01-01T00:00:00Z"}},
+		{"the later roles", roles("added", "b", "a"), roles("updated", "c"), [2]int{1, 2}, "people", map[string]string{"roles": "c"}},
+		{"no roles any more", roles("added", "a"), noRoles, [2]int{1, 2}, "people", map[string]string{"roles": "", "roles_at": "2026-01-02T00:00:00Z"}},
+		{"roles after none", roles("updated", "a"), noRoles, [2]int{2, 1}, "people", map[string]string{"roles": "a"}},
+		{"nothing said of roles", roles("added", "a"), roles("updated"), [2]int{1, 2}, "people", map[string]string{"roles": "a"}},
+		{"roles on a list", noRoles, roles(domain.ActivityListed, "a"), [2]int{1, 2}, "people", map[string]string{"roles": "", "roles_at": "2026-01-01T00:00:00Z"}},
+		{"who registers is a candidate", roles("added", "a"), registered, [2]int{1, 2}, "people", map[string]string{"name": "P", "roles": "a"}},
+		{"a legal entity on a list", entity("E", ""), entityOnList, [2]int{1, 2}, "organizations", map[string]string{"name": "E", "town": "Ely", "status": "active", "seen_at": "2026-01-01T00:00:00Z"}},
+		{"a legal entity named in an entry and on a list", domain.SalesEntryPosted{Entry: "e", Currency: "GBP", Payer: domain.Party{ID: "4", Name: "Billed"}}, entityOnList, [2]int{1, 2}, "organizations", map[string]string{"name": "Billed", "town": "Ely", "status": "active"}},
 		{"an employee on a list", employed("created", "pending"), employed(domain.ActivityListed, "accepted"), [2]int{1, 2}, "people", map[string]string{"state": "pending", "status": "active"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

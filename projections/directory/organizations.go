@@ -24,7 +24,7 @@ type organization struct {
 	website       said
 	entityType    said // the provider's undocumented code
 	status        string
-	seenAt        time.Time
+	life          // nothing removes a legal entity
 }
 
 var organizations = projections.NewKeyed("organizations", 2, slices.Concat(
@@ -33,46 +33,46 @@ var organizations = projections.NewKeyed("organizations", 2, slices.Concat(
 		projections.Text("key", func(o *organization) *string { return &o.key }),
 		projections.Text("organization", func(o *organization) *string { return &o.organization }),
 	},
-	attribute("name", func(o *organization) *said { return &o.name }),
-	attribute("trading_name", func(o *organization) *said { return &o.tradingName }),
-	attribute("town", func(o *organization) *said { return &o.town }),
-	attribute("postcode", func(o *organization) *said { return &o.postcode }),
-	attribute("vat_number", func(o *organization) *said { return &o.vatNumber }),
-	attribute("charity_number", func(o *organization) *said { return &o.charityNumber }),
-	attribute("timezone", func(o *organization) *said { return &o.timezone }),
-	attribute("website", func(o *organization) *said { return &o.website }),
+	ranked("name", func(o *organization) *said { return &o.name }),
+	ranked("trading_name", func(o *organization) *said { return &o.tradingName }),
+	ranked("town", func(o *organization) *said { return &o.town }),
+	ranked("postcode", func(o *organization) *said { return &o.postcode }),
+	ranked("vat_number", func(o *organization) *said { return &o.vatNumber }),
+	ranked("charity_number", func(o *organization) *said { return &o.charityNumber }),
+	ranked("timezone", func(o *organization) *said { return &o.timezone }),
+	ranked("website", func(o *organization) *said { return &o.website }),
 	attribute("entity_type", func(o *organization) *said { return &o.entityType }),
 	[]projections.Field[organization]{
 		projections.Text("status", func(o *organization) *string { return &o.status }),
 		projections.Time("seen_at", func(o *organization) *time.Time { return &o.seenAt }),
+		projections.Bool("listed", func(o *organization) *bool { return &o.listed }),
 	},
 )...)
 
 // withOrganization has f change the row of a legal entity.
-func withOrganization(tx *projections.Tx, r *domain.Record, id, name string, f func(*organization, *life)) {
+func withOrganization(tx *projections.Tx, r *domain.Record, id, name string, f func(*organization)) {
 	key := "id/" + id
 	if id == "" {
 		key = "name/" + name
 	}
 	o, _ := organizations.Get(tx, r.Source, key)
 	o.source, o.key, o.organization = r.Source, key, id
-	l := life{seenAt: o.seenAt}
-	f(&o, &l)
-	o.seenAt, o.status = l.seenAt, l.status(statusActive)
+	f(&o)
+	o.status = o.life.status(statusActive)
 	organizations.Put(tx, o)
 }
 
-func organizationSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryOrganizationSeen) {
-	withOrganization(tx, r, e.Organization, e.Name, func(o *organization, l *life) {
-		l.seen(r.OccurredAt, stated)
-		o.name.hear(said{text: e.Name, at: r.OccurredAt})
-		o.tradingName.hear(said{text: e.TradingName, at: r.OccurredAt})
-		o.town.hear(said{text: e.Town, at: r.OccurredAt})
-		o.postcode.hear(said{text: e.Postcode, at: r.OccurredAt})
-		o.vatNumber.hear(said{text: e.VATNumber, at: r.OccurredAt})
-		o.charityNumber.hear(said{text: e.CharityNumber, at: r.OccurredAt})
-		o.timezone.hear(said{text: e.Timezone, at: r.OccurredAt})
-		o.website.hear(said{text: e.Website, at: r.OccurredAt})
+func organizationSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryOrganizationSeen, how standing) {
+	withOrganization(tx, r, e.Organization, e.Name, func(o *organization) {
+		o.seen(r.OccurredAt, how)
+		o.name.hear(said{e.Name, r.OccurredAt, how})
+		o.tradingName.hear(said{e.TradingName, r.OccurredAt, how})
+		o.town.hear(said{e.Town, r.OccurredAt, how})
+		o.postcode.hear(said{e.Postcode, r.OccurredAt, how})
+		o.vatNumber.hear(said{e.VATNumber, r.OccurredAt, how})
+		o.charityNumber.hear(said{e.CharityNumber, r.OccurredAt, how})
+		o.timezone.hear(said{e.Timezone, r.OccurredAt, how})
+		o.website.hear(said{e.Website, r.OccurredAt, how})
 	})
 }
 
@@ -82,7 +82,7 @@ func party(tx *projections.Tx, r *domain.Record, p domain.Party) {
 	if p.ID == "" {
 		return
 	}
-	withOrganization(tx, r, p.ID, "", func(o *organization, _ *life) {
+	withOrganization(tx, r, p.ID, "", func(o *organization) {
 		o.name.hear(said{text: string(p.Name), at: r.OccurredAt})
 		o.entityType.hear(said{text: p.EntityType, at: r.OccurredAt})
 	})

@@ -14,8 +14,8 @@ type person struct {
 	name         said
 	email        said
 	organization said // the provider's id of it
-	roles        said // sorted, commas between them
-	groups       said // ids, as roles
+	roles        said // a list: none if something was said and the text is empty
+	groups       said // ids, a list
 	external     said // of an employee: the employer's id of the person
 	state        said // of an employee: the provider's word
 	status       string
@@ -60,8 +60,8 @@ func personSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryPersonSe
 		p.name.hear(said{string(e.Name), r.OccurredAt, how})
 		p.email.hear(said{address(e.Email), r.OccurredAt, how})
 		p.organization.hear(said{e.Organization, r.OccurredAt, how})
-		p.roles.hear(said{projections.AddFlags("", e.Roles...), r.OccurredAt, how})
-		p.groups.hear(said{projections.AddFlags("", e.Groups...), r.OccurredAt, how})
+		p.roles.hearList(e.Roles, r.OccurredAt, how)
+		p.groups.hearList(e.Groups, r.OccurredAt, how)
 	})
 }
 
@@ -89,12 +89,12 @@ func employmentChanged(tx *projections.Tx, r *domain.Record, e domain.DirectoryE
 	})
 }
 
-// mentionPerson takes up what somebody with an account is called in passing.
-func mentionPerson(tx *projections.Tx, r *domain.Record, id string, name, email domain.Personal) {
+// mentionPerson takes up what somebody is called in passing.
+func mentionPerson(tx *projections.Tx, r *domain.Record, personType, id string, name, email domain.Personal) {
 	if id == "" {
 		return
 	}
-	withPerson(tx, r, domain.PersonUser, id, func(p *person) {
+	withPerson(tx, r, personType, id, func(p *person) {
 		p.name.hear(said{string(name), r.OccurredAt, mentioned})
 		p.email.hear(said{address(email), r.OccurredAt, mentioned})
 	})

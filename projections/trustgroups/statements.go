@@ -12,13 +12,15 @@ import (
 
 // A statement is what one record says of a membership.
 //
-// Statements are totally ordered: by clock; a clock of the provider's own after
-// a time of receipt; confirmed after assumed; then by phase, so that of two
+// Statements are totally ordered: those from a list that does not say when come
+// before all others; then by clock; a clock of the provider's own after a time of
+// receipt; a webhook after a list; confirmed after assumed; then by phase, so that of two
 // statements that contradict each other at the same moment the one that gives
 // less counts; then by their fields, only so that there is an order.
 type statement struct {
 	Clock     time.Time `json:"clock"`
 	Stated    bool      `json:"stated,omitempty"` // the clock is the provider's
+	Listed    bool      `json:"listed,omitempty"` // from a list, not from a webhook
 	Assumed   bool      `json:"assumed,omitempty"`
 	Status    string    `json:"status"`
 	From      time.Time `json:"from,omitzero"`
@@ -37,10 +39,15 @@ func newStatement(r *domain.Record, e domain.TrustgroupsMemberChanged) statement
 	return s
 }
 
+// stopgap reports whether the statement counts only while there is no other.
+func (s statement) stopgap() bool { return s.Listed && !s.Stated }
+
 func (s statement) compare(o statement) int {
 	return cmp.Or(
+		compareBool(o.stopgap(), s.stopgap()),
 		s.Clock.Compare(o.Clock),
 		compareBool(s.Stated, o.Stated),
+		compareBool(o.Listed, s.Listed),
 		compareBool(o.Assumed, s.Assumed),
 		cmp.Compare(phaseOf(s.Status), phaseOf(o.Status)),
 		cmp.Compare(s.Status, o.Status),
@@ -144,7 +151,14 @@ func (all statements) effect(at int, before phase) string {
 	return effectChanged
 }
 
-// describe sets what the statements say of the membership.
+// counting returns the statements that count: without the stopgaps, if there is
+// any other.
+func (all statements) counting() statements {
+	n := slices.IndexFunc(all, func(s statement) bool { return !s.stopgap() })
+	return all[max(n, 0):]
+}
+
+// describe sets what the statements that count say of the membership.
 //
 // Status and until are the last statement's. Since is what the last statement
 // says, else what was last said during the spell of membership that is shown,
@@ -153,6 +167,7 @@ func (all statements) effect(at int, before phase) string {
 // until an earlier end if one is stated: a contract's end in the future does not
 // keep somebody in who was removed.
 func (all statements) describe(m *member) {
+	all = all.counting()
 	last := all[len(all)-1]
 	m.status, m.changedAt, m.assumed = last.Status, last.Clock, last.Assumed
 	m.since, m.until = last.From, last.Until

@@ -9,9 +9,16 @@
 // The clock of a fact is the provider's changed_at, or when it occurred if the
 // provider does not say. Two facts with the same clock are put in order by what
 // they say, never by which came first; see [statement].
+//
+// What a provider's API listed when it was asked fills in and outranks nothing.
+// If the list does not say when the membership changed, it counts only while no
+// webhook has said anything of that membership, whichever was heard first; if it
+// does, it takes its place by that clock, behind a webhook with the same one.
+// A name from a list counts only while nobody else has said one.
 package trustgroups
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -51,6 +58,7 @@ type name struct {
 
 	name   string
 	nameAt time.Time
+	listed bool   // nobody but a list says the name
 	groups string // ids of groups, sorted, one a line
 }
 
@@ -89,6 +97,7 @@ var names = projections.NewKeyed("names", 3,
 	projections.Text("member", func(n *name) *string { return &n.member }),
 	projections.Text("name", func(n *name) *string { return &n.name }),
 	projections.Time("name_at", func(n *name) *time.Time { return &n.nameAt }),
+	projections.Bool("listed", func(n *name) *bool { return &n.listed }),
 	projections.Text("groups", func(n *name) *string { return &n.groups }),
 )
 
@@ -108,11 +117,13 @@ var history = projections.NewJournal("history",
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "trustgroups",
-		Version: 1,
+		Version: 2,
 		Tables:  []projections.Table{members, names, history},
 		Kinds: domain.KindsOf(
 			domain.TrustgroupsMemberChanged{},
+			domain.TrustgroupsMemberListed{},
 			domain.DirectoryOrganizationSeen{},
+			domain.DirectoryOrganizationListed{},
 			domain.DirectoryPersonSeen{},
 			domain.SalesEntryPosted{},
 		),
@@ -131,32 +142,36 @@ func Projection() *projections.Projection {
 func fold(tx *projections.Tx, r *domain.Record) error {
 	switch e := r.Event.(type) {
 	case domain.TrustgroupsMemberChanged:
-		return memberChanged(tx, r, e)
+		return memberChanged(tx, r, e, newStatement(r, e))
+	case domain.TrustgroupsMemberListed:
+		s := newStatement(r, domain.TrustgroupsMemberChanged(e))
+		s.Listed = true
+		return memberChanged(tx, r, domain.TrustgroupsMemberChanged(e), s)
 	case domain.DirectoryOrganizationSeen:
-		return called(tx, r, domain.MemberLegalEntity, e.Organization, e.Name)
+		called(tx, r, domain.MemberLegalEntity, e.Organization, e.Name, false)
+	case domain.DirectoryOrganizationListed:
+		called(tx, r, domain.MemberLegalEntity, e.Organization, e.Name, true)
 	case domain.DirectoryPersonSeen:
 		if e.PersonType == domain.PersonCandidate {
-			return called(tx, r, domain.MemberCandidate, e.Person, string(e.Name))
+			called(tx, r, domain.MemberCandidate, e.Person, string(e.Name), e.Activity == domain.ActivityListed)
 		}
 	case domain.SalesEntryPosted:
 		// Who posted an entry may be a person; the other two are legal entities.
-		if err := called(tx, r, domain.MemberLegalEntity, e.Beneficiary.ID, string(e.Beneficiary.Name)); err != nil {
-			return err
-		}
-		return called(tx, r, domain.MemberLegalEntity, e.Payer.ID, string(e.Payer.Name))
+		called(tx, r, domain.MemberLegalEntity, e.Beneficiary.ID, string(e.Beneficiary.Name), false)
+		called(tx, r, domain.MemberLegalEntity, e.Payer.ID, string(e.Payer.Name), false)
 	}
 	return nil
 }
 
 // memberChanged takes up one statement about a membership.
-func memberChanged(tx *projections.Tx, r *domain.Record, e domain.TrustgroupsMemberChanged) error {
+func memberChanged(tx *projections.Tx, r *domain.Record, e domain.TrustgroupsMemberChanged, s statement) error {
 	row, known := members.Get(tx, r.Source, e.Group, e.MemberType, e.Member)
 	all, err := parseStatements(row.facts)
 	if err != nil {
 		return err
 	}
 	before := all.phase()
-	all, at := all.with(newStatement(r, e))
+	all, at := all.with(s)
 	history.Append(tx, change{
 		group: e.Group, memberType: e.MemberType, member: e.Member,
 		status: e.Status, from: e.From, until: e.Until, changedAt: e.ChangedAt, assumed: e.Assumed,
@@ -191,21 +206,22 @@ func joined(tx *projections.Tx, m member) string {
 }
 
 // called takes up what a member is called, and shows it in the rows that are
-// there. The name with the latest clock counts; of two with the same, the
-// greater one. Nothing said is nothing known: it erases no name.
-func called(tx *projections.Tx, r *domain.Record, memberType, id, text string) error {
+// there. A name from a list counts only if there is no other; then the name with
+// the latest clock counts, and of two with the same the greater one. Nothing said
+// is nothing known: it erases no name.
+func called(tx *projections.Tx, r *domain.Record, memberType, id, text string, listed bool) {
 	if id == "" || text == "" {
-		return nil
+		return
 	}
 	n, _ := names.Get(tx, r.Source, memberType, id)
-	if c := r.OccurredAt.Compare(n.nameAt); c < 0 || c == 0 && text <= n.name {
-		return nil
+	if n.name != "" && cmp.Or(compareBool(n.listed, listed), r.OccurredAt.Compare(n.nameAt), cmp.Compare(text, n.name)) <= 0 {
+		return
 	}
 	n.source, n.memberType, n.member = r.Source, memberType, id
-	n.name, n.nameAt = text, r.OccurredAt
+	n.name, n.nameAt, n.listed = text, r.OccurredAt, listed
 	names.Put(tx, n)
 	if n.groups == "" {
-		return nil
+		return
 	}
 	for group := range strings.SplitSeq(n.groups, "\n") {
 		if row, ok := members.Get(tx, r.Source, group, memberType, id); ok {
@@ -213,7 +229,6 @@ func called(tx *projections.Tx, r *domain.Record, memberType, id, text string) e
 			members.Put(tx, row)
 		}
 	}
-	return nil
 }
 
 // current reports whether the member is one at the given moment. Without a

@@ -31,9 +31,11 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 	text := func(label string, of ...string) string { return rapid.SampledFrom(of).Draw(t, label) }
 	id := text("id", "1", "2")
 	called := text("name", "", "Peak", "Crag")
-	switch rapid.IntRange(0, 7).Draw(t, "kind") {
+	switch rapid.IntRange(0, 8).Draw(t, "kind") {
 	case 0:
 		return domain.DirectoryOrganizationSeen{Organization: id, Name: text("org", "Peak", "Tor")}
+	case 8:
+		return domain.DirectoryOrganizationListed{Organization: id, Name: text("org", "Fell", "Peak", "Tor")}
 	case 1:
 		return domain.DirectoryPersonSeen{
 			PersonType: text("person_type", domain.PersonCandidate, domain.PersonUser), Person: id, Name: domain.Personal(called),
@@ -45,7 +47,7 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 			Beneficiary: domain.Party{ID: text("beneficiary", "", "1", "2"), Name: "Ben"},
 		}
 	}
-	return domain.TrustgroupsMemberChanged{
+	changed := domain.TrustgroupsMemberChanged{
 		Group:      text("group", "a", "b"),
 		GroupName:  text("group_name", "", "A", "B"),
 		MemberType: text("member_type", domain.MemberLegalEntity, domain.MemberCandidate),
@@ -56,6 +58,10 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 		ChangedAt:  moments.Draw(t, "changed_at"),
 		Assumed:    rapid.Bool().Draw(t, "assumed"),
 	}
+	if rapid.IntRange(0, 3).Draw(t, "listed") == 0 {
+		return domain.TrustgroupsMemberListed(changed)
+	}
+	return changed
 })
 
 // TestOrder checks the law that matters most: the tables do not depend on the
@@ -114,7 +120,7 @@ func record(t rapid.TB, position int64, source string, e domain.Event) *domain.R
 type said struct {
 	status                     string
 	changed, from, until, told int
-	assumed                    bool
+	assumed, listed            bool
 }
 
 func day(n int) (at time.Time) {
@@ -125,10 +131,15 @@ func day(n int) (at time.Time) {
 }
 
 func (s said) record(t *testing.T, position int64) *domain.Record {
-	r := record(t, position, "acme", domain.TrustgroupsMemberChanged{
+	changed := domain.TrustgroupsMemberChanged{
 		Group: "g", MemberType: domain.MemberCandidate, Member: "m", Status: s.status,
 		From: day(s.from), Until: day(s.until), ChangedAt: day(s.changed), Assumed: s.assumed,
-	})
+	}
+	var e domain.Event = changed
+	if s.listed {
+		e = domain.TrustgroupsMemberListed(changed)
+	}
+	r := record(t, position, "acme", e)
 	r.OccurredAt = day(max(s.told, s.changed))
 	return r
 }
@@ -154,6 +165,13 @@ func TestMembership(t *testing.T) {
 		{"the provider's clock before ours", []said{{status: "Removed", told: 3}, {status: "Active", changed: 3}}, "Active", 3, 0},
 		{"confirmed before assumed", []said{{status: "Active", changed: 3}, {status: "Removed", changed: 3, assumed: true}}, "Active", 3, 0},
 		{"the later end, said at once", []said{{status: "Active", changed: 3, until: 20}, {status: "Active", changed: 3, until: 10}}, "Active", 3, 20},
+		{"a list, and nothing else", []said{{status: "Active", told: 3, listed: true}}, "Active", 3, 0},
+		{"the later list", []said{{status: "Active", told: 3, listed: true}, {status: "Frozen", told: 5, listed: true}}, "Frozen", 3, 0},
+		{"a list outranks nothing", []said{{status: "Removed", told: 3}, {status: "Active", told: 5, from: 1, listed: true}}, "Removed", 0, 3},
+		{"a list moves no date", []said{{status: "Active", told: 5}, {status: "Active", told: 2, from: 1, until: 9, listed: true}}, "Active", 5, 0},
+		{"a webhook after the list", []said{{status: "Active", told: 3, listed: true}, {status: "Frozen", changed: 2}}, "Frozen", 2, 0},
+		{"a list that says when", []said{{status: "Active", changed: 2}, {status: "Removed", changed: 4, told: 8, listed: true}}, "Removed", 2, 4},
+		{"a list that says when, at once", []said{{status: "Active", changed: 4}, {status: "Removed", changed: 4, told: 8, listed: true}}, "Active", 4, 0},
 		{"less before more", []said{{status: "Active", changed: 3}, {status: "Removed", changed: 3}, {status: "Pending", changed: 3}}, "Removed", 3, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -185,5 +203,29 @@ func TestDecider(t *testing.T) {
 	row := projectiontest.Rows(m, trustgroups.Projection().Tables[0])[0]
 	if row.Text("position") != "2" || row.Text("event") != "00000000000000000000000002" {
 		t.Errorf("decided by record %s, event %s, want 2", row.Text("position"), row.Text("event"))
+	}
+}
+
+// TestListedName checks that a name from a list gives way to any other, and is
+// shown while there is none.
+func TestListedName(t *testing.T) {
+	member := domain.TrustgroupsMemberChanged{Group: "g", MemberType: domain.MemberLegalEntity, Member: "1", Status: "Active"}
+	onList := domain.DirectoryOrganizationListed{Organization: "1", Name: "Listed"}
+	paid := domain.SalesEntryPosted{Entry: "1", Currency: "GBP", Payer: domain.Party{ID: "1", Name: "Billed"}}
+	for _, tt := range []struct {
+		events []domain.Event
+		want   string
+	}{
+		{[]domain.Event{member, onList}, "Listed"},
+		{[]domain.Event{onList, paid, member}, "Billed"},
+		{[]domain.Event{paid, onList, member}, "Billed"},
+	} {
+		var log []*domain.Record
+		for i, e := range tt.events {
+			log = append(log, record(t, int64(i+1), "acme", e))
+		}
+		if got := tables(t, log)["members"][0].Text("name"); got != tt.want {
+			t.Errorf("%T first: the name is %q, want %q", tt.events[0], got, tt.want)
+		}
 	}
 }
