@@ -32,9 +32,11 @@ type Translation struct {
 	// there are no scopes, the topic and the bytes are the key.
 	Key string
 
-	// Scopes is for providers that send levels without any id. A delivery is a
-	// repetition only if it has the bytes of the last accepted one in each of
-	// its scopes. Key is not used then.
+	// Scopes is for providers that send levels without any id. Without a key, a
+	// delivery is a repetition only if it has the bytes of the last one in each
+	// of its scopes. With a key, the key alone decides; the delivery is the last
+	// one of its scopes all the same, so that what is sent without a key after it
+	// is not taken for a repetition of what was sent before it.
 	Scopes []string
 
 	Test   bool     // the provider marks it as a test

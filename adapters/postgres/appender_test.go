@@ -151,6 +151,15 @@ func TestScope(t *testing.T) {
 	if got := mustAppend(t, a, both); got.Status != domain.Accepted {
 		t.Errorf("two lines: %s", got.Status)
 	}
+	// One with a key is told apart by it, and is the last of its scopes.
+	for i, step := range []struct {
+		d    domain.Delivery
+		want domain.Status
+	}{{scoped(16), domain.Accepted}, {dated(scoped(20)), domain.Accepted}, {scoped(16), domain.Accepted}, {dated(scoped(20)), domain.Duplicate}, {scoped(16), domain.Duplicate}} {
+		if got := mustAppend(t, a, step.d); got.Status != step.want {
+			t.Errorf("with a key, step %d: %s, want %s", i, got.Status, step.want)
+		}
+	}
 	checkLog(t, postgrestest.Open(t, url, postgres.RoleProjector))
 }
 

@@ -64,7 +64,7 @@ func (e *existing) repeated(p *prepared) (same, contradicted *found) {
 	if f, ok := e.byID[p.ID.String()]; ok {
 		return &f, nil
 	}
-	if len(p.scopes) > 0 {
+	if p.key == "" {
 		var last found
 		for _, scope := range p.scopes {
 			f, ok := e.byScope[[2]string{p.Source, scope}]
@@ -89,7 +89,7 @@ func (e *existing) repeated(p *prepared) (same, contradicted *found) {
 
 // add says that p is in the log now.
 func (e *existing) add(p *prepared, f found) {
-	if len(p.scopes) == 0 {
+	if p.key != "" {
 		key := [2]string{p.Source, p.key}
 		e.byKey[key] = append(e.byKey[key], f)
 	}
@@ -322,7 +322,9 @@ func (pl *plan) add(p *prepared) (found, error) {
 	for _, s := range p.scopes {
 		scope := textCell(s)
 		pl.scopes.add(0, source, scope, position)
-		pl.guardScopes.add(0, source, scope, bytesCell(p.body[:]))
+		if p.key == "" {
+			pl.guardScopes.add(0, source, scope, bytesCell(p.body[:]))
+		}
 	}
 	return f, nil
 }

@@ -21,7 +21,7 @@ const maxKeyBytes = 512
 // waits for its turn.
 type prepared struct {
 	domain.Delivery
-	key    string // "" if it has scopes
+	key    string // "" if its scopes tell it apart
 	scopes []string
 	body   [32]byte
 	header []byte // JSON
@@ -52,12 +52,9 @@ func prepare(d domain.Delivery) (*prepared, error) {
 	p := &prepared{Delivery: d, body: sha256.Sum256(d.Body), answer: make(chan answer, 1)}
 	p.Topic, p.Fetched = domain.Label(p.Topic), domain.Label(p.Fetched)
 	p.key = short(p.Key)
-	if p.key == "" {
+	if p.key == "" && len(p.Scopes) == 0 {
 		sum := sha256.Sum256([]byte(p.Topic + "\x00" + string(p.Body)))
 		p.key = "bytes/" + hex.EncodeToString(sum[:])
-	}
-	if len(p.Scopes) > 0 {
-		p.key = ""
 	}
 	for _, s := range p.Scopes {
 		p.scopes = append(p.scopes, short(s))

@@ -30,8 +30,10 @@ func (e *existing) replay(p *prepared) (*prepared, *found, error) {
 	case p.status != domain.Accepted:
 		return nil, nil, domain.Errorf(domain.Refused, op, "delivery %s still cannot be booked", cause)
 	}
-	if same, err := e.superseded(p, first); same != nil || err != nil {
-		return p, same, err
+	if p.key == "" { // what has a key says when it was, and takes its place by that
+		if same, err := e.superseded(p, first); same != nil || err != nil {
+			return p, same, err
+		}
 	}
 	sameKey := e.byKey[[2]string{p.Source, p.key}]
 	for _, f := range sameKey {

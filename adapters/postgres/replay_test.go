@@ -16,6 +16,12 @@ func unread(d domain.Delivery) domain.Delivery {
 	return d
 }
 
+// dated returns d as it is if its body says when: with a key.
+func dated(d domain.Delivery) domain.Delivery {
+	d.Key = "dated"
+	return d
+}
+
 // replay returns d as the replay of an earlier delivery.
 func replay(d domain.Delivery, of domain.Receipt) domain.Delivery {
 	d.ID, d.Cause, d.Replay = ulid.Make(), of.Delivery, true
@@ -44,6 +50,7 @@ func TestReplay(t *testing.T) {
 		{"a later level is booked", unread(scoped(14)), []domain.Delivery{scoped(13)}, scoped(14), ""},
 		{"a later level is not booked", unread(scoped(14)), []domain.Delivery{unread(scoped(13))}, scoped(14), domain.Accepted},
 		{"the same level is booked later", unread(level("one", 14)), []domain.Delivery{scoped(14)}, scoped(14), domain.Duplicate},
+		{"a later level is booked, and the replay says when", unread(scoped(14)), []domain.Delivery{scoped(13)}, dated(scoped(14)), domain.Accepted},
 		{"a later level among those not booked", unread(scoped(14)), []domain.Delivery{scoped(13), unread(scoped(12))}, scoped(14), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -88,9 +88,6 @@ func checkKeys(t testing.TB, tr domain.Translation) {
 			t.Errorf("%s hold an empty or a repeated one: %q", name, list)
 		}
 	}
-	if tr.Key != "" && len(tr.Scopes) > 0 {
-		t.Errorf("both a key %q and scopes %q", tr.Key, tr.Scopes)
-	}
 }
 
 // tries is how many times a body is cut, and how many times it is mangled.
