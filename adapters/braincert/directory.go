@@ -16,6 +16,8 @@ func personSeen(r *reader, rt route) domain.Event {
 		Name:       r.name(r.body),
 		Email:      r.Email(r.text(r.body.Get("email"))),
 		Activity:   rt.action,
+		Roles:      none(r.body.Get("roles")),
+		Groups:     none(r.body.Get("groups")),
 	}
 	for _, role := range r.body.Get("roles").List() {
 		if name := r.either(role, "role_name", "role_id"); name != "" {
@@ -33,6 +35,15 @@ func personSeen(r *reader, rt route) domain.Event {
 		}
 	}
 	return e
+}
+
+// none returns a list of nothing for a list of nothing, and nil for all else: what
+// cannot be read is not said.
+func none(v payload.Value) []string {
+	if v.IsList() && len(v.List()) == 0 {
+		return []string{}
+	}
+	return nil
 }
 
 // either returns the text of the first member that is filled.

@@ -15,10 +15,14 @@ func user(d *delivery) domain.Event {
 		Email:      d.email(v.Get("email")),
 		Activity:   d.action,
 	}
-	if roles := v.Get("roles"); roles.Exists() && !roles.IsList() {
+	roles := v.Get("roles")
+	switch {
+	case roles.Exists() && !roles.IsList():
 		d.Odd(roles)
+	case roles.IsList() && len(roles.List()) == 0:
+		e.Roles = []string{} // none, which is more than nothing said
 	}
-	for _, role := range v.Get("roles").List() {
+	for _, role := range roles.List() {
 		if name := d.TryLabel(role); name != "" {
 			e.Roles = append(e.Roles, name)
 		}
