@@ -63,12 +63,7 @@ var routes = []route{
 // Its key is the resource, the action, the delivery's id, the subject's and the
 // person's. A delivery without the id or the subject has no key.
 func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
-	if isXML(r) {
-		return domain.Translation{}, invalid("", &domain.FieldError{
-			Field: "body", Reason: "is XML, which is not read yet: set the webhook's content type to JSON",
-		})
-	}
-	doc, flags, err := payload.DecodeJSON(r.Body)
+	doc, flags, err := decode(r)
 	if err != nil {
 		return domain.Translation{Flags: flags}, invalid("", err)
 	}
@@ -119,13 +114,23 @@ func key(rd *reader, rt route) string {
 	return payload.Key(parts...)
 }
 
-// isXML reports whether the body is XML, by its type or by its first character.
-func isXML(r domain.Request) bool {
-	media, _, _ := mime.ParseMediaType(http.Header(r.Header).Get("Content-Type"))
-	if media == "application/xml" || media == "text/xml" {
-		return true
+// decode reads the body as what its first character says it is, whatever its
+// content type says; that counts only if the body begins like neither.
+func decode(r domain.Request) (payload.Value, []string, error) {
+	begin := bytes.TrimLeft(payload.TrimByteOrderMark(r.Body), " \t\r\n")
+	switch {
+	case bytes.HasPrefix(begin, []byte("<")):
+		return payload.DecodeXML(r.Body)
+	case bytes.HasPrefix(begin, []byte("{")), bytes.HasPrefix(begin, []byte("[")), !saysXML(r.Header):
+		return payload.DecodeJSON(r.Body)
 	}
-	return bytes.HasPrefix(bytes.TrimSpace(payload.TrimByteOrderMark(r.Body)), []byte("<"))
+	return payload.DecodeXML(r.Body)
+}
+
+// saysXML reports whether a content type is that of XML (RFC 7303).
+func saysXML(header http.Header) bool {
+	media, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	return media == "application/xml" || media == "text/xml" || strings.HasSuffix(media, "+xml")
 }
 
 // label returns s if it can be a label, else "".

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,31 +24,35 @@ type absent struct{}
 // edited returns a sample's body with some members changed, as a customer may do.
 func edited(t *testing.T, file string, changes ...change) domain.Request {
 	t.Helper()
+	s := sample(t, "braincert/"+file+".json")
+	var doc any
+	dec := json.NewDecoder(bytes.NewReader(s.Body))
+	dec.UseNumber()
+	if err := dec.Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range changes {
+		set(doc, strings.Split(c.path, "/"), c.value)
+	}
+	body, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return domain.Request{Header: s.Header, Body: body}
+}
+
+// sample returns the sample of the given file.
+func sample(t *testing.T, file string) samples.Sample {
+	t.Helper()
 	all, err := samples.Webhooks("braincert")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range all {
-		if s.File != "braincert/"+file+".json" {
-			continue
-		}
-		var doc any
-		dec := json.NewDecoder(bytes.NewReader(s.Body))
-		dec.UseNumber()
-		if err := dec.Decode(&doc); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range changes {
-			set(doc, strings.Split(c.path, "/"), c.value)
-		}
-		body, err := json.Marshal(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return domain.Request{Header: s.Header, Body: body}
+	i := slices.IndexFunc(all, func(s samples.Sample) bool { return s.File == file })
+	if i < 0 {
+		t.Fatalf("no sample %s", file)
 	}
-	t.Fatalf("no sample %s", file)
-	return domain.Request{}
+	return all[i]
 }
 
 func set(node any, path []string, value any) {
@@ -107,16 +112,26 @@ func TestRouting(t *testing.T) {
 
 func TestBodies(t *testing.T) {
 	p := provider(t)
-	good := edited(t, "course_created")
+	good, twin := edited(t, "course_created"), sample(t, "braincert/user_created.ASSUMED.xml").Body
 	for _, tt := range []struct{ name, contentType, body, want string }{
 		{"json", "application/json", string(good.Body), "fact "},
 		{"json with a charset", "application/json; charset=utf-8", string(good.Body), "fact "},
 		{"text/json", "text/json", string(good.Body), "fact "},
 		{"no type", "", string(good.Body), "fact "},
 		{"byte order mark", "application/json", "\uFEFF" + string(good.Body), "flag byte-order-mark"},
-		{"xml", "application/xml", "<webhook/>", "error braincert: translate: body is XML, which is not read yet"},
-		{"xml with a charset", "text/xml; charset=utf-8", "<webhook/>", "error braincert: translate: body is XML, which is not read yet"},
-		{"xml called json", "application/json", "\uFEFF\n <webhook/>", "error braincert: translate: body is XML, which is not read yet"},
+		{"xml", "application/xml", string(twin), "fact "},
+		{"xml with a charset", "text/xml; charset=utf-8", string(twin), "fact "},
+		{"xml by another name", "application/vnd.braincert+xml", string(twin), "fact "},
+		{"xml called json", "application/json", string(twin), "fact "},
+		{"xml called nothing", "", "\n " + string(twin), "fact "},
+		{"xml behind a byte order mark", "application/json", "\uFEFF\r\n" + string(twin), "flag byte-order-mark\nfact "},
+		{"json called xml", "application/xml", string(good.Body), "fact "},
+		{"json behind a byte order mark called xml", "text/xml", "\uFEFF\n" + string(good.Body), "flag byte-order-mark\nfact "},
+		{"xml in another encoding", "application/xml", strings.Replace(string(twin), "UTF-8", "windows-1252", 1), `body is in the encoding "windows-1252"; only UTF-8 is read`},
+		{"neither, called xml", "application/xml", "resource=user", "body is not XML: text outside the document"},
+		{"neither, called json", "application/json", "resource=user", "body is not JSON"},
+		{"neither, called nothing", "", "resource=user", "body is not JSON"},
+		{"xml without anything", "application/xml", "<webhook/>", "error braincert: translate: resource is missing"},
 		{"empty", "application/json", "", "error braincert: translate: body is empty"},
 		{"a list", "application/json", "[]", "error braincert: translate: resource is missing"},
 		{"duplicate members", "", `{"resource":"x","resource":"user","action":"deleted","payload":{"id":1}}`, "flag duplicate-member\nfact"},
