@@ -1,6 +1,9 @@
 package domain
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // BadgesNoticed is Credly's thin notice: something happened, fetch it. It is a
 // hint, since nothing proves its sender.
@@ -83,6 +86,56 @@ func (e BadgesReported) Validate() error {
 func (e *BadgesReported) personal(visit personalVisitor) {
 	visit("name", &e.Name)
 	visit("email", &e.Email)
+}
+
+// BadgesListed says which badges of an employee an employer sees, and in which
+// state. It comes with everything that Credly tells of an employee, and says
+// less of a badge than [BadgesReported]: not since when it is in its state, nor
+// why. That a badge cannot be seen says nothing about whether it is valid.
+type BadgesListed struct {
+	Employment   string        `json:"employment"` // Credly's id of the employee record
+	Organization string        `json:"organization,omitempty"`
+	External     string        `json:"external,omitempty"` // the employer's id of the person
+	ListedAt     time.Time     `json:"listed_at"`          // when this was so, at the earliest
+	Whole        bool          `json:"whole,omitempty"`    // no other badge is visible; false: nothing is said of others
+	Badges       []ListedBadge `json:"badges,omitempty"`
+}
+
+// A ListedBadge is one badge of an employee.
+type ListedBadge struct {
+	Badge        string    `json:"badge"`
+	Visible      bool      `json:"visible"` // to the employer
+	Template     string    `json:"template"`
+	TemplateName string    `json:"template_name,omitempty"`
+	State        string    `json:"state"`
+	IssuedAt     time.Time `json:"issued_at,omitzero"`
+	ExpiresAt    time.Time `json:"expires_at,omitzero"` // zero: never
+	Public       bool      `json:"public,omitempty"`
+}
+
+// Kind implements [Event].
+func (BadgesListed) Kind() Kind { return "badges.listed.v1" }
+
+// Validate implements [Event].
+func (e BadgesListed) Validate() error {
+	var c check
+	c.id("employment", e.Employment)
+	c.label("organization", e.Organization)
+	c.label("external", e.External)
+	if e.ListedAt.IsZero() {
+		c.fail("listed_at", "is missing")
+	}
+	c.time("listed_at", e.ListedAt)
+	for i, b := range e.Badges {
+		at := fmt.Sprintf("badges/%d/", i)
+		c.id(at+"badge", b.Badge)
+		c.id(at+"template", b.Template)
+		c.text(at+"template_name", b.TemplateName)
+		c.id(at+"state", b.State)
+		c.time(at+"issued_at", b.IssuedAt)
+		c.time(at+"expires_at", b.ExpiresAt)
+	}
+	return c.err
 }
 
 // BadgesDeleted says that a badge was deleted at Credly.

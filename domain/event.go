@@ -85,6 +85,7 @@ var kinds = codecs(
 	kind[LearningTested](),
 	kind[BadgesNoticed](),
 	kind[BadgesReported](),
+	kind[BadgesListed](),
 	kind[BadgesDeleted](),
 	kind[BadgesUnverified](),
 	kind[DirectoryPersonSeen](),

@@ -92,6 +92,15 @@ func examples() []domain.Event {
 			Reason: "Issued to the wrong person", Earner: "HR-00871", User: "0d0e6eef-2e6e-537d-8dc7-e02202d2012a",
 			Name: "Lena Maria Fischer", Email: "lena.fischer@example.com",
 		},
+		domain.BadgesListed{
+			Employment: "04946ca5-c91f-534c-96f7-a80a054aeb16", Organization: "a0c1f2d4-7b3e-4c59-9d18-2f6b7e40c811",
+			External: "HR-00871", ListedAt: at("2026-03-20T10:00:00Z"), Whole: true,
+			Badges: []domain.ListedBadge{{
+				Badge: "4a3b4dff-0000-5000-8000-000000000001", Visible: true, Template: "5d97ddd5-3fe4-5108-b69a-45e93a52a5ba",
+				TemplateName: "Rope Access Level 1", State: domain.BadgeAccepted, IssuedAt: at("2026-03-01T14:41:00Z"),
+				ExpiresAt: at("2029-03-01T00:00:00Z"), Public: true,
+			}},
+		},
 		domain.BadgesDeleted{Badge: "43b75a40-8691-541d-8a9c-d20cedceb5e9", DeletedAt: at("2026-03-21T10:00:00Z")},
 		domain.BadgesUnverified{Notice: "6e6c1093-d3b3-572d-bd66-633ef8ef0e15", Reason: "not found at Credly for an hour"},
 		domain.DirectoryPersonSeen{
