@@ -5,7 +5,9 @@
 // undoes a completion: not progress that falls, not a later enrolment, not a
 // worse attempt, not the removal of the person or the course. No fact without a
 // certificate erases one that is known, and no older state of a badge overwrites
-// a newer one. Expiry is not stored: it is a date that passes, and is judged as
+// a newer one. A list of an employee's badges says less than what is reported of a
+// badge itself: it fills in, and moves a badge on in its life, but never back.
+// That an employer does not see a badge says nothing about it. Expiry is not stored: it is a date that passes, and is judged as
 // of the moment a question is about.
 //
 // Quizzes, classes and trials certify nothing and are left out.
@@ -89,7 +91,7 @@ type status struct {
 type step struct {
 	person, subjectType, subject string
 
-	what   string // enrolled, progressed, completed, tested, or the state of a badge
+	what   string // enrolled, progressed, completed, tested, the state of a badge, or what a list said of it
 	status string // of the row, after it
 	effect string
 	clock  time.Time // when it happened by the provider's clock
@@ -150,14 +152,15 @@ var history = projections.NewJournal("history",
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "certifications",
-		Version: 2,
-		Tables:  []projections.Table{statuses, history},
+		Version: 3,
+		Tables:  []projections.Table{statuses, history, employments, visibilities},
 		Kinds: domain.KindsOf(
 			domain.LearningEnrolled{},
 			domain.LearningProgressed{},
 			domain.LearningCompleted{},
 			domain.LearningTested{},
 			domain.BadgesReported{},
+			domain.BadgesListed{},
 			domain.BadgesDeleted{},
 		),
 		Fold: fold,
@@ -171,6 +174,8 @@ func Projection() *projections.Projection {
 			projections.NewView("history", "Certification history", history,
 				"position", "event", "source", "person", "subject_type", "subject", "what", "status", "effect",
 				"occurred_at", "clock"),
+			projections.NewView("visibility", "Badges that employers see", visibilities,
+				"source", "employment", "badge", "person", "visible", "clock"),
 		},
 	}
 }
@@ -195,6 +200,8 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 		}
 	case domain.BadgesReported:
 		return badge(tx, r, e.Badge, reported{e, r.OccurredAt})
+	case domain.BadgesListed:
+		return list(tx, r, e)
 	case domain.BadgesDeleted:
 		return badge(tx, r, e.Badge, deleted{e, r.OccurredAt})
 	}
@@ -236,27 +243,40 @@ func badge(tx *projections.Tx, r *domain.Record, id string, f fact) error {
 
 // take enters a fact, derives the row again and notes what that did.
 func take(tx *projections.Tx, before, row status, f fact, describe func(*status, evidence)) error {
-	all, err := parseEvidence(row.facts)
+	row, err := enter(tx, row, f, describe)
 	if err != nil {
 		return err
 	}
-	f.enter(&row, &all)
-	if row.facts, err = all.text(); err != nil {
-		return err
-	}
-	describe(&row, all)
-	statuses.Put(tx, row)
-
 	effect := effectNone
 	if !slices.Equal(before.shown(), row.shown()) {
 		effect = effectApplied
 	}
 	what, clock := f.what()
-	history.Append(tx, step{
-		person: row.person, subjectType: row.subjectType, subject: row.subject,
-		what: what, status: row.status, effect: effect, clock: clock,
-	})
+	row.note(tx, what, effect, clock)
 	return nil
+}
+
+// enter enters a fact and returns the row that is derived with it.
+func enter(tx *projections.Tx, row status, f fact, describe func(*status, evidence)) (status, error) {
+	all, err := parseEvidence(row.facts)
+	if err != nil {
+		return row, err
+	}
+	f.enter(&row, &all)
+	if row.facts, err = all.text(); err != nil {
+		return row, err
+	}
+	describe(&row, all)
+	statuses.Put(tx, row)
+	return row, nil
+}
+
+// note adds a line to the history of a row.
+func (s status) note(tx *projections.Tx, what, effect string, clock time.Time) {
+	history.Append(tx, step{
+		person: s.person, subjectType: s.subjectType, subject: s.subject,
+		what: what, status: s.status, effect: effect, clock: clock,
+	})
 }
 
 // shown returns the cells of a row without what is only there to derive it.

@@ -54,6 +54,9 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 	text := func(label string, of ...string) string { return rapid.SampledFrom(of).Draw(t, label) }
 	if rapid.Bool().Draw(t, "badge") {
 		badge := text("badge id", "b1", "b2")
+		if rapid.IntRange(0, 2).Draw(t, "listed") == 0 {
+			return badgeList(t, text)
+		}
 		if rapid.IntRange(0, 6).Draw(t, "deleted") == 0 {
 			return domain.BadgesDeleted{Badge: badge, DeletedAt: moment(t, "deleted_at", 0)}
 		}
@@ -68,6 +71,22 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 	}
 	return learning(t, text)
 })
+
+// badgeList is a list of an employee's badges.
+func badgeList(t *rapid.T, text func(label string, of ...string) string) domain.Event {
+	e := domain.BadgesListed{
+		Employment: text("employment", "m1", "m2"), External: text("external", "", "HR-1", "HR-2"),
+		ListedAt: moment(t, "listed_at", 1), Whole: rapid.Bool().Draw(t, "whole"),
+	}
+	for _, badge := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"b1", "b2", "b3"}), 0, 3, rapid.ID[string]).Draw(t, "badges") {
+		e.Badges = append(e.Badges, domain.ListedBadge{
+			Badge: badge, Visible: rapid.Bool().Draw(t, "visible"), Template: text("template", "t1", "t2"),
+			TemplateName: text("template_name", "", "T"), State: text("state", "pending", "accepted", "replaced", "revoked", "archived"),
+			IssuedAt: moment(t, "issued_at", 0), ExpiresAt: moment(t, "expires_at", 0), Public: rapid.Bool().Draw(t, "public"),
+		})
+	}
+	return e
+}
 
 func learning(t *rapid.T, text func(label string, of ...string) string) domain.Event {
 	who := domain.Learner{Person: text("person", "1", "2")}
@@ -115,8 +134,8 @@ func TestOrder(t *testing.T) {
 		for i, e := range rapid.SliceOfN(events, 0, 12).Draw(t, "events") {
 			log = append(log, record(t, i+1, rapid.IntRange(1, 4).Draw(t, "day"), e))
 		}
-		want := statuses(t, log)
-		got := statuses(t, rapid.Permutation(log).Draw(t, "order"))
+		want := tables(t, log)
+		got := tables(t, rapid.Permutation(log).Draw(t, "order"))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("in another order (-want +got):\n%s", diff)
 		}
@@ -125,6 +144,13 @@ func TestOrder(t *testing.T) {
 
 func statuses(t rapid.TB, log []*domain.Record) []projectiontest.Row {
 	t.Helper()
+	return tables(t, log)["status"]
+}
+
+// tables returns the rows of every keyed table, by its name. The journal tells
+// what came in which order.
+func tables(t rapid.TB, log []*domain.Record) map[string][]projectiontest.Row {
+	t.Helper()
 	p := certifications.Projection()
 	m := projections.NewMemory(p)
 	for _, r := range log {
@@ -132,7 +158,13 @@ func statuses(t rapid.TB, log []*domain.Record) []projectiontest.Row {
 			t.Fatal(err)
 		}
 	}
-	return projectiontest.Rows(m, p.Tables[0])
+	rows := make(map[string][]projectiontest.Row)
+	for _, table := range p.Tables {
+		if !table.IsJournal() {
+			rows[table.Name()] = projectiontest.Rows(m, table)
+		}
+	}
+	return rows
 }
 
 func record(t rapid.TB, position, occurred int, e domain.Event) *domain.Record {
@@ -164,6 +196,13 @@ func TestRules(t *testing.T) {
 		return e
 	}
 	deleted := domain.BadgesDeleted{Badge: "b", DeletedAt: day(5)}
+	listed := func(at int, state string, set ...func(*domain.ListedBadge)) domain.Event {
+		b := domain.ListedBadge{Badge: "b", Visible: true, Template: "t", State: state}
+		for _, f := range set {
+			f(&b)
+		}
+		return domain.BadgesListed{Employment: "m", External: "HR-2", ListedAt: day(at), Whole: true, Badges: []domain.ListedBadge{b}}
+	}
 
 	type row = map[string]string
 	for _, tt := range []struct {
@@ -321,6 +360,56 @@ func TestRules(t *testing.T) {
 			"deleted stays deleted",
 			[]domain.Event{deleted, badge(9, "accepted")},
 			row{"status": "deleted", "state": "accepted", "flags": "reported-after-deletion"},
+		},
+		{
+			"listed, and nothing else known",
+			[]domain.Event{listed(3, "accepted", func(b *domain.ListedBadge) { b.ExpiresAt = day(9) })},
+			row{"status": "accepted", "clock": at(3), "expires_at": at(9), "person": "HR-2"},
+		},
+		{
+			"listed later, as it is",
+			[]domain.Event{badge(2, "accepted", func(e *domain.BadgesReported) { e.Earner = "HR-1" }), listed(3, "accepted")},
+			row{"status": "accepted", "clock": at(2), "person": "HR-1"},
+		},
+		{
+			"listed later, and further on",
+			[]domain.Event{badge(2, "accepted", func(e *domain.BadgesReported) { e.Reason = "r" }), listed(3, "revoked")},
+			row{"status": "revoked", "clock": at(3), "reason": ""},
+		},
+		{
+			"listed later, without the reason",
+			[]domain.Event{badge(2, "revoked", func(e *domain.BadgesReported) { e.Reason = "r" }), listed(4, "revoked")},
+			row{"status": "revoked", "clock": at(2), "reason": "r"},
+		},
+		{
+			"listed later, with another expiry",
+			[]domain.Event{badge(2, "accepted"), listed(3, "accepted", func(b *domain.ListedBadge) { b.ExpiresAt = day(9) })},
+			row{"expires_at": at(9), "expiry": "on", "clock": at(2)},
+		},
+		{
+			"listed later, from a list behind",
+			[]domain.Event{badge(2, "accepted"), listed(3, "pending")},
+			row{"status": "accepted", "clock": at(2)},
+		},
+		{
+			"listed at the same moment",
+			[]domain.Event{badge(2, "accepted"), listed(2, "revoked")},
+			row{"status": "accepted"},
+		},
+		{
+			"listed before it was last told, though after its clock",
+			[]domain.Event{listed(2, "revoked"), badge(1, "accepted"), badge(1, "accepted")},
+			row{"status": "accepted"},
+		},
+		{
+			"what ended has ended",
+			[]domain.Event{badge(2, "replaced"), listed(3, "revoked")},
+			row{"status": "replaced"},
+		},
+		{
+			"a list does not bring back what was deleted",
+			[]domain.Event{deleted, listed(3, "accepted")},
+			row{"status": "deleted", "state": "accepted", "flags": ""},
 		},
 		{
 			"deleted, no date",

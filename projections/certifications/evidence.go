@@ -19,6 +19,7 @@ type evidence struct {
 	Completions []completion `json:"completions,omitempty"`
 	Attempts    []attempt    `json:"attempts,omitempty"`
 	Reports     []report     `json:"reports,omitempty"`
+	Listed      report       `json:"listed,omitzero"` // what a list said last
 }
 
 // parseEvidence reads what text wrote.
@@ -117,8 +118,21 @@ type report struct {
 	Replaces     string    `json:"replaces,omitempty"`
 	ReplacedBy   string    `json:"replaced_by,omitempty"`
 	Reason       string    `json:"reason,omitempty"`
-	Earner       string    `json:"earner,omitempty"`
-	User         string    `json:"user,omitempty"`
+	Earner       string    `json:"earner,omitempty"` // of a list: the employer's id of the person
+	User         string    `json:"user,omitempty"`   // of a list: the employment
+}
+
+// outdates reports whether r, which a list says, is news after everything that was
+// reported of the badge itself, of which o is the last. A list does not say since
+// when a badge is in its state. So it counts only if it was so later than all that
+// is known, and not against the way that a badge's life goes: what is behind it
+// comes from a list that was not up to date, and what ended has ended.
+func (r report) outdates(o report, said time.Time) bool {
+	if !r.Clock.After(o.Clock) || !r.Clock.After(said) {
+		return false
+	}
+	ended := stateRank(o.State) > stateRank(domain.BadgeAccepted)
+	return r.State == o.State || stateRank(r.State) > stateRank(o.State) && !ended
 }
 
 func (r report) compare(o report) int {

@@ -50,6 +50,7 @@ func Projection() *projections.Projection {
 			domain.LearningCompleted{},
 			domain.LearningTested{},
 			domain.BadgesReported{},
+			domain.BadgesListed{},
 			domain.SalesSold{},
 			domain.SalesEntryPosted{},
 		),
@@ -100,6 +101,10 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 	case domain.BadgesReported:
 		mentionPerson(tx, r, domain.PersonUser, e.User, e.Name, e.Email)
 		mentionItem(tx, r, domain.ItemBadgeTemplate, e.Template, e.TemplateName)
+	case domain.BadgesListed:
+		for _, b := range e.Badges {
+			mentionItem(tx, r, domain.ItemBadgeTemplate, b.Template, b.TemplateName)
+		}
 	case domain.SalesSold:
 		sold(tx, r, e)
 	case domain.SalesEntryPosted:
