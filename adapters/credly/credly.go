@@ -1,10 +1,11 @@
-// Package credly reads the webhooks of Credly.
+// Package credly reads the webhooks of Credly and the answers of its API.
 //
 // Credly signs nothing and sends nothing but a notice: something happened,
 // fetch it. Hence what this package keeps true: a request is let in only with
 // the secret that is in its address, and what it says becomes no more than a
-// hint (badges.noticed.v1) for an organization we hold. What happened is for
-// whoever fetches the event to say.
+// hint (badges.noticed.v1) for an organization we hold. What happened is what the
+// API answers when it is asked for that very event, and nothing that merely
+// looks like such an answer.
 package credly
 
 import (

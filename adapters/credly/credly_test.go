@@ -22,7 +22,7 @@ func TestProvider(t *testing.T) {
 		Secrets: [2]string{token, "another-token"},
 		Sign:    func(r *domain.Request, secret string) { r.Token = secret },
 		Request: domain.Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(`{}`)},
-		More:    intaketest.Requests(t, "credly"),
+		More:    append(intaketest.Requests(t, "credly"), answers(t)...),
 	})
 }
 
@@ -135,6 +135,20 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want code %q and a hint", name, err, domain.Usage)
 		}
 	}
+}
+
+// FuzzAnswer is [FuzzTranslate] for what the API answers.
+func FuzzAnswer(f *testing.F) {
+	for _, r := range append(answers(f), rows(f)...) {
+		f.Add(r.Fetched, r.Body)
+	}
+	p := provider(f)
+	f.Fuzz(func(t *testing.T, fetched string, body []byte) {
+		if len(fetched) > 200 || fetched == "" {
+			t.Skip() // our own fetcher does not ask for such
+		}
+		intaketest.Check(t, p, domain.Request{Fetched: fetched, Body: body, ReceivedAt: received})
+	})
 }
 
 func FuzzTranslate(f *testing.F) {

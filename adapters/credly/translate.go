@@ -36,9 +36,21 @@ var eventTypes = []string{
 	"employment.user_account.disassociated",
 }
 
-// Translate returns the notice that a delivery is. Its key is Credly's event
-// id, which a retry repeats for up to 25 days.
+// known reports whether Credly documents a type of event.
+func known(eventType string) bool { return slices.Contains(eventTypes, eventType) }
+
+// Translate returns the notice that a delivery is, or the facts in an answer of
+// Credly's API. The key of a notice is Credly's event id, which a retry repeats
+// for up to 25 days; that of the answer to it is "event/" and the id.
 func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
+	if r.Fetched != "" {
+		return p.answer(r)
+	}
+	return p.notice(r)
+}
+
+// notice translates a webhook.
+func (p *Provider) notice(r domain.Request) (domain.Translation, error) {
 	doc, flags, err := payload.DecodeJSON(r.Body)
 	t := domain.Translation{Flags: flags}
 	if err != nil {
@@ -55,7 +67,7 @@ func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 	if err := rd.Err(); err != nil {
 		return t, invalid(t, err)
 	}
-	if !slices.Contains(eventTypes, eventType) {
+	if !known(eventType) {
 		t.Reason = "unknown topic"
 		return t, nil
 	}
