@@ -112,10 +112,13 @@ func TestNewRefuses(t *testing.T) {
 
 func FuzzTranslate(f *testing.F) {
 	for _, r := range intaketest.Requests(f, "braincert") {
-		f.Add(http.Header(r.Header).Get("Content-Type"), r.Body)
+		f.Add(http.Header(r.Header).Get("Content-Type"), "", r.Body)
 	}
+	f.Add("", "users/789310", []byte(`{"user_id":789310,"name":"Amina Yusuf","roles":[{"role_id":1}]}`))
+	f.Add("", "courses/909120", []byte(`{"id":"909120","title":"Track Safety Foundation"}`))
+	f.Add("", "groups/304120", []byte(`{"group_id":304120,"group_name":"Rail Safety 2026"}`))
 	p := provider(f)
-	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
-		intaketest.Check(t, p, domain.Request{Header: http.Header{"Content-Type": {contentType}}, Body: body})
+	f.Fuzz(func(t *testing.T, contentType, fetched string, body []byte) {
+		intaketest.Check(t, p, domain.Request{Header: http.Header{"Content-Type": {contentType}}, Fetched: fetched, Body: body})
 	})
 }

@@ -76,7 +76,9 @@ func personRemoved(r *reader, rt route) domain.Event {
 	return domain.DirectoryPersonRemoved{PersonType: domain.PersonUser, Person: r.id(r.first(rt.subject))}
 }
 
-func groupSeen(r *reader, rt route) domain.Event {
+func groupSeen(r *reader, rt route) domain.Event { return groupOf(r, rt) }
+
+func groupOf(r *reader, rt route) domain.DirectoryGroupSeen {
 	return domain.DirectoryGroupSeen{
 		Group:       r.id(r.first(rt.subject)),
 		Name:        r.either(r.body, "group_name", "name"),

@@ -61,8 +61,12 @@ var routes = []route{
 // Translate returns the fact that a delivery reports.
 //
 // Its key is the resource, the action, the delivery's id, the subject's and the
-// person's. A delivery without the id or the subject has no key.
+// person's. A delivery without the id or the subject has no key. What was fetched
+// is one row of a list; see [translateRow].
 func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
+	if r.Fetched != "" {
+		return translateRow(r)
+	}
 	doc, flags, err := decode(r)
 	if err != nil {
 		return domain.Translation{Flags: flags}, invalid("", err)
@@ -84,6 +88,12 @@ func translate(rd *reader, rt route) (domain.Translation, error) {
 	t := domain.Translation{Topic: rt.topic, Key: key(rd, rt), Test: isTest(rd.body)}
 	fact := domain.Fact{OccurredAt: rd.occurredAt(rt)}
 	fact.Event = rt.translate(rd, rt)
+	return booked(t, rd, fact)
+}
+
+// booked returns t with the fact that was read, or the error that forbids it. A
+// test that cannot be read is no error.
+func booked(t domain.Translation, rd *reader, fact domain.Fact) (domain.Translation, error) {
 	t.Flags = rd.Flagged()
 	err := rd.Err()
 	if err == nil {
@@ -95,7 +105,7 @@ func translate(rd *reader, rt route) (domain.Translation, error) {
 	case t.Test:
 		t.Reason = "test"
 	default:
-		return t, invalid(rt.topic, err)
+		return t, invalid(t.Topic, err)
 	}
 	return t, nil
 }
