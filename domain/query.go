@@ -14,8 +14,8 @@ type Query struct {
 // A Page is one answer of an API to a query for a list.
 type Page struct {
 	Rows  []Row
-	Next  string // the cursor of the following page; empty: this is the last one
-	Total int    // rows on all pages; 0: the API did not say
+	Next  int64 // the page to ask for next; 0: this was the last one
+	Total int64 // rows on all pages; 0: the API did not say
 }
 
 // A Row is one thing in a list, such as an enrolment.

@@ -14,26 +14,29 @@ type Lister interface {
 	// Resources returns the names of the lists, those that others refer to first.
 	Resources() []string
 
-	// List returns the query for the page that cursor names, the first if it is
-	// empty, of what changed since a moment, or ever if that is zero. An error has
-	// code Usage: there is no such list, or it cannot be asked since when.
-	List(resource, cursor string, since time.Time) (domain.Query, error)
+	// List returns the query for a page, counted from 1, of what changed since a
+	// moment, or ever if that is zero. An error has code Usage: there is no such
+	// list, or it cannot be asked since when.
+	List(resource string, page int64, since time.Time) (domain.Query, error)
 
-	// Split cuts an answer to that query into rows, and says where it goes on. An
+	// Split cuts the answer to that query into rows, and says where it goes on. An
 	// error has code Invalid: the answer is not a page.
-	Split(resource, cursor string, body []byte) (domain.Page, error)
+	Split(resource string, page int64, body []byte) (domain.Page, error)
+
+	// Pace returns what the API bears: requests per minute, and at once.
+	Pace() (perMinute, atOnce int)
 }
 
-// Walk fetches a list page by page, from cursor on, and has each page taken
-// before it asks for the next one. An API that does not go forward, by naming a
-// page twice or by answering the same again, ends it with an error: whether
-// there is more is then unknown.
-func (c *Client) Walk(ctx context.Context, l Lister, resource, cursor string, since time.Time, take func(domain.Page) error) error {
+// Walk fetches a list page by page, from the given one on, and has each taken
+// before it asks for the next. An API that does not go forward, by naming a page
+// twice or by answering the same again, ends it with an error: whether there is
+// more is then unknown.
+func (c *Client) Walk(ctx context.Context, l Lister, resource string, number int64, since time.Time, take func(number int64, p domain.Page) error) error {
 	var before map[string]bool
-	seen := make(map[string]bool)
-	for !seen[cursor] {
-		seen[cursor] = true
-		q, err := l.List(resource, cursor, since)
+	seen := make(map[int64]bool)
+	for !seen[number] {
+		seen[number] = true
+		q, err := l.List(resource, number, since)
 		if err != nil {
 			return err
 		}
@@ -41,7 +44,7 @@ func (c *Client) Walk(ctx context.Context, l Lister, resource, cursor string, si
 		if err != nil {
 			return err
 		}
-		page, err := l.Split(resource, cursor, answer.Body)
+		page, err := l.Split(resource, number, answer.Body)
 		if err != nil {
 			return err
 		}
@@ -49,14 +52,14 @@ func (c *Client) Walk(ctx context.Context, l Lister, resource, cursor string, si
 		for _, row := range page.Rows {
 			rows[row.ID] = true
 		}
-		if len(rows) > 0 && maps.Equal(rows, before) {
+		if page.Next != 0 && len(rows) > 0 && maps.Equal(rows, before) {
 			break
 		}
-		if err := take(page); err != nil || page.Next == "" {
+		if err := take(number, page); err != nil || page.Next == 0 {
 			return err
 		}
-		cursor, before = page.Next, rows
+		number, before = page.Next, rows
 	}
-	return domain.Errorf(domain.Invalid, "fetch "+resource, "page %.100q brings nothing new: the API does not page as described", cursor).
-		WithHint("What was fetched is recorded. Tell the provider, or fetch the resources that page.")
+	return domain.Errorf(domain.Invalid, "fetch "+resource, "page %d brings nothing new: the API does not page as described", number).
+		WithHint("What was fetched before is recorded; whether there is more is not known. Ask the provider.")
 }

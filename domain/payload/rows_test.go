@@ -1,0 +1,48 @@
+package payload
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestRows(t *testing.T) {
+	for _, tt := range []struct{ body, name, ids, want string }{
+		{`{"items":[{"id": 1 },{"id":"a/b"}]}`, "items", "1 a/b", `{"id": 1 }|{"id":"a/b"}`},
+		{"\ufeff" + `{"items":[]}`, "items", "", ""},
+		{`{"items":[{"id":20260301091756020665195,"x":0.10}]}`, "items", "20260301091756020665195", `{"id":20260301091756020665195,"x":0.10}`},
+		{`{"data":[{"id":1}],"items":[{"id":2}]}`, "items", "2", `{"id":2}`},
+		{`[{"id":1}]`, "", "1", `{"id":1}`},
+		{`{"status":"ok","users":[{"id":1}],"roles":["a"]}`, "", "1", `{"id":1}`},
+		{`{"data":{"users":[{"id":1}],"total":1}}`, "", "1", `{"id":1}`},
+		{`{"users":[]}`, "", "", ""},
+		{"{\"items\":[{\"id\":1,\"n\":\"Zo\xeb\"}]}", "items", "1", "{\"id\":1,\"n\":\"Zo\xeb\"}"},
+		{`{"items":[7,{"name":"x"},{"id":1.5},{"id":true}]}`, "items", "sha256-", ""},
+	} {
+		rows, err := Rows([]byte(tt.body), tt.name)
+		if err != nil {
+			t.Errorf("%s: %v", tt.body, err)
+			continue
+		}
+		var ids, bodies []string
+		for _, r := range rows {
+			ids, bodies = append(ids, r.ID), append(bodies, string(r.Body))
+		}
+		if strings.HasPrefix(tt.ids, "sha256-") {
+			if len(ids) != 4 || !strings.HasPrefix(ids[3], "sha256-") || ids[0] == ids[1] {
+				t.Errorf("%s: %v", tt.body, ids)
+			}
+			continue
+		}
+		if got := strings.Join(ids, " "); got != tt.ids || strings.Join(bodies, "|") != tt.want {
+			t.Errorf("%s: %s: %s", tt.body, got, bodies)
+		}
+	}
+	for body, name := range map[string]string{
+		``: "items", `[]`: "items", `{"items":{}}`: "items", `{"items":null}`: "items", `{}`: "items", `{"items":[1,]}`: "items",
+		`{"a":[{}],"b":[{}]}`: "", `7`: "", `{"a":1}`: "", `{"a":{"b":{"c":[{}]}}}`: "", `{"a":["x"]}`: "",
+	} {
+		if rows, err := Rows([]byte(body), name); err == nil {
+			t.Errorf("%s: %v", body, rows)
+		}
+	}
+}
