@@ -13,9 +13,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/payload"
 	"github.com/daybook-ledger/daybook/domain/secret"
 )
 
@@ -25,11 +27,32 @@ type Config struct {
 	// two while they are being replaced. The first colon separates the two, so
 	// only the password can hold another.
 	Secrets []string
+
+	// Fields says where else in a body that its customer edited the values are, by
+	// the place where BrainCert documents them, such as "payload/order_id". It is
+	// for webhooks only.
+	Fields payload.Overlay
+
+	// Topic is the topic of deliveries that name neither resource nor action, such
+	// as "New Sale". Empty: they are quarantined.
+	Topic string
+
+	// Thousands is what stands between thousands in amounts that are sent as text:
+	// "," or ".". Empty: nothing does, and an amount that has any is quarantined.
+	Thousands string
+
+	// Domain is the domain id that deliveries should name. Another one is flagged
+	// and counts all the same: the URL says whose a delivery is. Empty: any.
+	Domain string
 }
 
 // A Provider verifies and translates the deliveries of one BrainCert domain.
 type Provider struct {
-	secrets secret.Set // each "user:password"
+	secrets   secret.Set // each "user:password"
+	fields    payload.Overlay
+	route     route // of deliveries that name none
+	thousands string
+	domain    string
 }
 
 // New returns a provider that accepts the secrets of c, or an error with code
@@ -47,7 +70,18 @@ func New(c Config) (*Provider, error) {
 				WithHint("Join the user and the password of the webhook definition with a colon.")
 		}
 	}
-	return &Provider{secrets: secrets}, nil
+	p := &Provider{secrets: secrets, fields: c.Fields, thousands: c.Thousands, domain: c.Domain}
+	if p.route, err = routeOf(c.Topic); err != nil {
+		return nil, err
+	}
+	if err := checkFields(c.Fields); err != nil {
+		return nil, err
+	}
+	if !slices.Contains([]string{"", payload.ThousandsComma, payload.ThousandsPoint}, c.Thousands) {
+		return nil, domain.Errorf(domain.Usage, op, "%.20q is no separator of thousands", c.Thousands).
+			WithHint(`Set thousands to "," for 1,180.50 or to "." for 1.180,50.`)
+	}
+	return p, nil
 }
 
 // Verify checks the user and the password that the request brings as HTTP Basic

@@ -64,7 +64,7 @@ func (r *reader) certificate(details payload.Value) domain.Certificate {
 	switch date := details.Get("certificate_expiration_date"); {
 	case said && !expires:
 		c.Expiry = domain.ExpiryNever
-	case said && filled(date):
+	case said && date.Filled():
 		c.ExpiresAt = r.Until(date)
 	}
 	switch {

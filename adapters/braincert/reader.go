@@ -1,6 +1,7 @@
 package braincert
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ const (
 	flagTimesDisagree  = "times-disagree"  // created_at and timestamp are more than a day apart
 	flagExpiryUnknown  = "expiry-unknown"  // of a certificate
 	flagScoringUnknown = "scoring-unknown" // manual_scoring holds a word nobody documented
+	flagDomainDiffers  = "domain-differs"  // neither domain_id nor tenant_id is what is expected
 	flagUnread         = "unread-field"    // a registration field that is neither text nor a list of texts
 )
 
@@ -24,23 +26,35 @@ type reader struct {
 	payload.Reader
 	doc, body payload.Value // the document, and its payload
 	created   time.Time     // created_at, else timestamp
+	thousands string        // see [Config]
 }
 
-// word returns a member of the document that is needed for routing, in lower case.
-func (r *reader) word(name string) string {
+// word returns a member of the document that is needed for routing, in lower case,
+// or the word that stands in for it.
+func (r *reader) word(name, otherwise string) string {
 	v := r.doc.Get(name)
-	w := strings.ToLower(r.Label(v))
+	w := cmp.Or(strings.ToLower(r.text(v)), otherwise)
 	if w == "" {
 		r.Fail(v, "is missing")
 	}
 	return w
 }
 
+// expectDomain flags a delivery that names domains, none of which is the expected
+// one. BrainCert's own samples have a person's name there.
+func (r *reader) expectDomain(expected string) {
+	var scratch reader // what is no text is no domain
+	one, other := scratch.text(r.doc.Get("domain_id")), scratch.text(r.doc.Get("tenant_id"))
+	if expected != "" && one+other != "" && one != expected && other != expected {
+		r.Flag(flagDomainDiffers)
+	}
+}
+
 // first returns the first of the places in the payload that is filled, or the
 // first of all if none is.
 func (r *reader) first(places names) payload.Value {
 	for _, place := range places {
-		if v := r.body.Get(strings.Split(place, "/")...); filled(v) {
+		if v := r.body.Get(strings.Split(place, "/")...); v.Filled() {
 			return v
 		}
 	}
@@ -50,17 +64,9 @@ func (r *reader) first(places names) payload.Value {
 	return r.body.Get(strings.Split(places[0], "/")...)
 }
 
-// filled reports whether v holds something. The text "null" is nothing, like
-// null and "": an edited body writes it for want of a value.
-func filled(v payload.Value) bool {
-	var r payload.Reader
-	text := r.Label(v)
-	return r.Err() != nil || text != "" && !strings.EqualFold(text, "null")
-}
-
 // id returns an id, and fails if it is missing.
 func (r *reader) id(v payload.Value) string {
-	if !filled(v) {
+	if !v.Filled() {
 		r.Fail(v, "is missing")
 		return ""
 	}
@@ -69,7 +75,7 @@ func (r *reader) id(v payload.Value) string {
 
 // optionalID returns an id, and "" if v is not filled.
 func (r *reader) optionalID(v payload.Value) string {
-	if !filled(v) {
+	if !v.Filled() {
 		return ""
 	}
 	return r.OptionalID(v)
@@ -77,7 +83,7 @@ func (r *reader) optionalID(v payload.Value) string {
 
 // text returns the text of v, "" if it is not filled.
 func (r *reader) text(v payload.Value) string {
-	if !filled(v) {
+	if !v.Filled() {
 		return ""
 	}
 	return r.Label(v)
@@ -85,10 +91,10 @@ func (r *reader) text(v payload.Value) string {
 
 // number returns an exact number, and nil if v is not filled.
 func (r *reader) number(v payload.Value) *decimal.Decimal {
-	if !filled(v) {
+	if !v.Filled() {
 		return nil
 	}
-	return r.OptionalDecimal(v)
+	return r.OptionalGrouped(v, r.thousands)
 }
 
 // numberOrZero is [reader.number] with zero for none.
@@ -101,7 +107,7 @@ func (r *reader) numberOrZero(v payload.Value) decimal.Decimal {
 
 // moment returns a time, and the zero time if v is not filled.
 func (r *reader) moment(v payload.Value) time.Time {
-	if !filled(v) {
+	if !v.Filled() {
 		return time.Time{}
 	}
 	return r.Time(v)
@@ -135,7 +141,7 @@ func (r *reader) occurredAt(rt route) time.Time {
 // there is none.
 func (r *reader) timestamp() (time.Time, bool) {
 	v := r.doc.Get("timestamp")
-	if !filled(v) {
+	if !v.Filled() {
 		return time.Time{}, true
 	}
 	var scratch payload.Reader

@@ -46,11 +46,11 @@ func translateRow(r domain.Request) (domain.Translation, error) {
 // fails if there is none.
 func (r *reader) asked(places names, id string) string {
 	for _, place := range places {
-		if v := r.body.Get(place); filled(v) && r.text(v) == id {
+		if v := r.body.Get(place); v.Filled() && r.text(v) == id {
 			return place
 		}
 	}
-	if v := r.first(places); filled(v) {
+	if v := r.first(places); v.Filled() {
 		r.Fail(v, "is not %.40q, which was asked for", id)
 	}
 	return places[0]

@@ -58,6 +58,22 @@ var routes = []route{
 	{"purchase", "completed", "New Sale", names{"order_id"}, names{"order_date"}, sold},
 }
 
+// routeOf returns the route of a topic, none for none.
+func routeOf(topic string) (route, error) {
+	if topic == "" {
+		return route{}, nil
+	}
+	var topics []string
+	for _, rt := range routes {
+		if rt.topic == topic {
+			return route{resource: rt.resource, action: rt.action}, nil
+		}
+		topics = append(topics, rt.topic)
+	}
+	return route{}, domain.Errorf(domain.Usage, "braincert: configure", "there is no topic %.40q", topic).
+		WithHint("The topics are: " + strings.Join(topics, ", ") + ".")
+}
+
 // Translate returns the fact that a delivery reports.
 //
 // Its key is the resource, the action, the delivery's id, the subject's and the
@@ -71,9 +87,10 @@ func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 	if err != nil {
 		return domain.Translation{Flags: flags}, invalid("", err)
 	}
-	rd := &reader{doc: doc, body: doc.Get("payload")}
+	doc = p.fields.Over(doc)
+	rd := &reader{doc: doc, body: doc.Get("payload"), thousands: p.thousands}
 	rd.Flag(flags...)
-	resource, action := rd.word("resource"), rd.word("action")
+	resource, action := rd.word("resource", p.route.resource), rd.word("action", p.route.action)
 	if err := rd.Err(); err != nil {
 		return domain.Translation{Flags: flags}, invalid("", err)
 	}
@@ -81,6 +98,7 @@ func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 	if i < 0 {
 		return domain.Translation{Topic: label(resource + " " + action), Flags: flags, Reason: "unknown topic"}, nil
 	}
+	rd.expectDomain(p.domain)
 	return translate(rd, routes[i])
 }
 

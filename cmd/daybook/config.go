@@ -38,6 +38,21 @@ type sourceConfig struct {
 	APIToken        string            `toml:"api_token"` // not used yet: badges are not fetched
 	APIURL          string            `toml:"api_url"`   // not used yet
 	Membership      *membershipConfig `toml:"membership"`
+	braincertConfig
+}
+
+// braincertConfig says how a source's customer has edited the bodies of its
+// webhooks; see [braincert.Config].
+type braincertConfig struct {
+	Topic     string              `toml:"topic"`
+	Domain    string              `toml:"domain"`
+	Thousands string              `toml:"thousands"`
+	Fields    map[string][]string `toml:"fields"`
+}
+
+// isZero reports whether nothing of it is configured.
+func (c braincertConfig) isZero() bool {
+	return c.Topic == "" && c.Domain == "" && c.Thousands == "" && len(c.Fields) == 0
 }
 
 // membershipConfig overrides parts of how Tahdah's trust-group webhooks, which
@@ -136,6 +151,8 @@ func (c config) check() error {
 			return noProvider(op, s.Provider)
 		case s.Membership != nil && s.Provider != "tahdah":
 			return domain.Errorf(domain.Usage, op, "source %s: membership is for tahdah", s.Name)
+		case !s.braincertConfig.isZero() && s.Provider != "braincert":
+			return domain.Errorf(domain.Usage, op, "source %s: topic, domain, thousands and fields are for braincert", s.Name)
 		}
 		seen[s.Name] = true
 	}

@@ -38,8 +38,10 @@ var providers = map[string]func(source sourceConfig, secrets []string) (intake.P
 	"thinkific": func(s sourceConfig, secrets []string) (intake.Provider, error) {
 		return thinkific.New(thinkific.Config{Secrets: secrets, DefaultCurrency: s.DefaultCurrency})
 	},
-	"braincert": func(_ sourceConfig, secrets []string) (intake.Provider, error) {
-		return braincert.New(braincert.Config{Secrets: secrets})
+	"braincert": func(s sourceConfig, secrets []string) (intake.Provider, error) {
+		return braincert.New(braincert.Config{
+			Secrets: secrets, Fields: s.Fields, Topic: s.Topic, Thousands: s.Thousands, Domain: s.Domain,
+		})
 	},
 	"credly": func(s sourceConfig, secrets []string) (intake.Provider, error) {
 		return credly.New(credly.Config{Secrets: secrets, Organizations: s.Organizations})

@@ -58,7 +58,7 @@ func DecodeJSON(body []byte) (v Value, flags []string, err error) {
 // A Value is one place in a document. The zero Value is a place that is not there.
 type Value struct {
 	path string
-	node any // nil: null or not there
+	node any // nil: null or not there; a Value within an object or a list: see Overlay
 }
 
 // Path returns where in the document the value is, such as "payload/user/id";
@@ -75,9 +75,18 @@ func (v Value) Path() string {
 func (v Value) Get(names ...string) Value {
 	for _, name := range names {
 		o, _ := v.node.(object)
-		v = Value{path: join(v.path, name), node: o[name]}
+		v = below(v, name, o[name])
 	}
 	return v
+}
+
+// below returns the value of a member or element of v. One that an [Overlay] put
+// there comes from elsewhere.
+func below(v Value, name string, node any) Value {
+	if moved, ok := node.(Value); ok {
+		return moved
+	}
+	return Value{path: join(v.path, name), node: node}
 }
 
 // At returns the value at a JSON pointer (RFC 6901), such as "/trustGroup/id".
@@ -95,12 +104,11 @@ func (v Value) At(pointer string) Value {
 			continue
 		}
 		i, err := strconv.Atoi(name)
-		v = Value{path: join(v.path, name)}
 		if err != nil || i < 0 || i >= len(l) {
 			// The path ends here: nothing in a list has another name.
-			return v
+			return Value{path: join(v.path, name)}
 		}
-		v.node = l[i]
+		v = below(v, name, l[i])
 	}
 	return v
 }
@@ -116,6 +124,17 @@ func join(path, name string) string {
 // Exists reports whether the value is there and not null.
 func (v Value) Exists() bool { return v.node != nil }
 
+// Filled reports whether the value holds something. The texts "" and "null" are
+// nothing, like null: a body that a customer edited has them for want of a value.
+func (v Value) Filled() bool {
+	text, isText := v.node.(string)
+	if !isText {
+		return v.Exists()
+	}
+	text = strings.TrimSpace(text)
+	return text != "" && !strings.EqualFold(text, "null")
+}
+
 // IsObject reports whether the value is an object.
 func (v Value) IsObject() bool { _, ok := v.node.(object); return ok }
 
@@ -127,7 +146,7 @@ func (v Value) List() []Value {
 	l, _ := v.node.([]any)
 	values := make([]Value, len(l))
 	for i, node := range l {
-		values[i] = Value{path: join(v.path, strconv.Itoa(i)), node: node}
+		values[i] = below(v, strconv.Itoa(i), node)
 	}
 	return values
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,6 +109,47 @@ func (r *Reader) OptionalDecimal(v Value) *decimal.Decimal {
 		return nil
 	}
 	return &d
+}
+
+// OptionalGrouped is [Reader.OptionalDecimal] for a sender whose texts have a
+// separator between thousands: "," as in 1,180.50 or "." as in 1.180,50. The other
+// one is then the decimal separator. Empty: there is none. A number that is no text
+// is read as it is.
+func (r *Reader) OptionalGrouped(v Value, thousands string) *decimal.Decimal {
+	text, isText := v.node.(string)
+	text = strings.TrimSpace(text)
+	if !isText || thousands == "" || text == "" {
+		return r.OptionalDecimal(v)
+	}
+	d, err := parseDecimal(ungroup(text, thousands))
+	if err != nil {
+		r.Fail(v, "is %.20q, not a number with %q between thousands", text, thousands)
+		return nil
+	}
+	return &d
+}
+
+// Separators that can stand between thousands.
+const (
+	ThousandsComma = ","
+	ThousandsPoint = "."
+)
+
+var (
+	commaGrouped = regexp.MustCompile(`^-?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]+)?$`)
+	pointGrouped = regexp.MustCompile(`^-?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+)(,[0-9]+)?$`)
+)
+
+// ungroup returns a number as JSON writes it, and "" if its separators are not
+// where they belong.
+func ungroup(text, thousands string) string {
+	switch {
+	case thousands == ThousandsComma && commaGrouped.MatchString(text):
+		return strings.ReplaceAll(text, ",", "")
+	case thousands == ThousandsPoint && pointGrouped.MatchString(text):
+		return strings.NewReplacer(".", "", ",", ".").Replace(text)
+	}
+	return ""
 }
 
 // DecimalOrZero is [Reader.OptionalDecimal] with zero for none.

@@ -1,0 +1,4 @@
+package braincert
+
+// Places are where values are read.
+var Places = places
