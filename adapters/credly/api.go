@@ -1,0 +1,83 @@
+package credly
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/payload"
+)
+
+// Noticed returns the notice that the body of a webhook, or a row of the list of
+// events, is. Ok reports whether its event can be asked for: whether it has an id
+// and is of one of our organizations. A type or a time that is not there is left
+// out: the event has them.
+func (p *Provider) Noticed(body []byte) (n domain.BadgesNoticed, ok bool) {
+	doc, _, err := payload.DecodeJSON(body)
+	if err != nil {
+		return n, false
+	}
+	var rd payload.Reader
+	n = domain.BadgesNoticed{
+		Notice:       rd.OptionalID(doc.Get("id")),
+		Organization: rd.OptionalID(doc.Get("organization_id")),
+		EventType:    rd.TryLabel(doc.Get("event_type")),
+		NoticedAt:    rd.TryTime(doc.Get("occurred_at")),
+	}
+	ok = rd.Err() == nil && n.Notice != "" && payload.IsLabel(n.Notice) && p.accepts(n.Organization)
+	return n, ok && (n.EventType == "" || known(n.EventType))
+}
+
+// Ask returns the query for the event that a notice is of, and what it is called
+// in [domain.Request].
+func (p *Provider) Ask(n domain.BadgesNoticed) (q domain.Query, fetched string) {
+	return domain.Query{Path: "organizations/" + url.PathEscape(n.Organization) + "/events/" + url.PathEscape(n.Notice)}, resourceEvent + "/" + n.Notice
+}
+
+// Confirm returns nil if an answer says what its notice says: a notice is a hint,
+// since nothing proves its sender. The webhook has seconds where the answer has
+// milliseconds. An error with code Differs says that the answer is about something
+// else, one with code Invalid that it is no answer at all, and asking again may
+// help.
+func (p *Provider) Confirm(n domain.BadgesNoticed, answer []byte) error {
+	const op = "credly: confirm"
+	doc, _, err := payload.DecodeJSON(answer)
+	if err != nil {
+		return domain.Errorf(domain.Invalid, op, "%w", err)
+	}
+	data := doc.Get("data")
+	var rd payload.Reader
+	got := domain.BadgesNoticed{
+		Notice:       rd.ID(data.Get("id")),
+		Organization: rd.ID(data.Get("organization_id")),
+		EventType:    rd.ID(data.Get("event_type")),
+		NoticedAt:    rd.Time(data.Get("occurred_at")),
+	}
+	if err := rd.Err(); err != nil {
+		return domain.Errorf(domain.Invalid, op, "%w", err)
+	}
+	for _, c := range []struct{ what, noticed, answered string }{
+		{"id", strings.ToLower(n.Notice), strings.ToLower(got.Notice)},
+		{"organization", strings.ToLower(n.Organization), strings.ToLower(got.Organization)},
+		{"type", n.EventType, got.EventType},
+		{"time", second(n.NoticedAt), second(got.NoticedAt)},
+	} {
+		if c.noticed != "" && c.noticed != c.answered {
+			return domain.Errorf(domain.Differs, "", "the %s is %.60q at Credly, and the notice says %.60q", c.what, c.answered, c.noticed)
+		}
+	}
+	return nil
+}
+
+// second returns a moment as text, without what is below the second; "" for none.
+func second(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Truncate(time.Second).Format(time.RFC3339)
+}
+
+// AnswerKey returns the deduplication key of the answer to a notice; see
+// [Provider.Translate].
+func (p *Provider) AnswerKey(notice string) string { return payload.Key("event", notice) }
