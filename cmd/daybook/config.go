@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
@@ -35,8 +36,10 @@ type sourceConfig struct {
 	DefaultCurrency string            `toml:"default_currency"`
 	BookTests       bool              `toml:"book_tests"`
 	Organizations   []string          `toml:"organizations"`
-	APIToken        string            `toml:"api_token"` // not used yet: badges are not fetched
-	APIURL          string            `toml:"api_url"`   // not used yet
+	APIToken        string            `toml:"api_token"`        // "env:NAME" or "file:PATH"; "": nothing is fetched
+	APIURL          string            `toml:"api_url"`          // "": the provider's own
+	APIAuth         string            `toml:"api_auth"`         // Credly: authBasic …; "": authBasic
+	APITokenIssued  time.Time         `toml:"api_token_issued"` // Credly: its tokens last tokenLife
 	Membership      *membershipConfig `toml:"membership"`
 	braincertConfig
 }
@@ -153,6 +156,8 @@ func (c config) check() error {
 			return domain.Errorf(domain.Usage, op, "source %s: membership is for tahdah", s.Name)
 		case !s.braincertConfig.isZero() && s.Provider != "braincert":
 			return domain.Errorf(domain.Usage, op, "source %s: topic, domain, thousands and fields are for braincert", s.Name)
+		case (s.APIAuth != "" || !s.APITokenIssued.IsZero()) && s.Provider != "credly":
+			return domain.Errorf(domain.Usage, op, "source %s: api_auth and api_token_issued are for credly", s.Name)
 		}
 		seen[s.Name] = true
 	}

@@ -88,9 +88,7 @@ func (a *app) checkConfig(c *checks) {
 	for _, s := range a.config.Sources {
 		_, err := newSource(s)
 		c.addErr("source "+s.Name, err, s.Provider)
-		if s.APIToken != "" || s.APIURL != "" {
-			c.add("source "+s.Name, checkWarn, "api_token and api_url are not used yet: notices are recorded, the badges behind them are not fetched")
-		}
+		a.checkAPI(c, s)
 		for _, assumed := range s.assumed() {
 			c.add("source "+s.Name, checkAssumed, assumed+": compare with a real delivery, then set confirmed = true in its [source.membership]")
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/adapters/braincert"
 	"github.com/daybook-ledger/daybook/adapters/credly"
+	"github.com/daybook-ledger/daybook/adapters/fetch"
 	"github.com/daybook-ledger/daybook/adapters/intake"
 	"github.com/daybook-ledger/daybook/adapters/tahdah"
 	"github.com/daybook-ledger/daybook/adapters/thinkific"
@@ -46,6 +47,34 @@ var providers = map[string]func(source sourceConfig, secrets []string) (intake.P
 	"credly": func(s sourceConfig, secrets []string) (intake.Provider, error) {
 		return credly.New(credly.Config{Secrets: secrets, Organizations: s.Organizations})
 	},
+}
+
+// apis says how the API of each provider that has one is asked. The token is what
+// api_token stands for.
+var apis = map[string]func(source sourceConfig, token string) (fetch.Config, error){
+	"credly": credlyAPI,
+}
+
+// newClient returns a client of the source's API, nil if none is configured.
+func newClient(s sourceConfig) (*fetch.Client, error) {
+	op := "source " + s.Name
+	make, ok := apis[s.Provider]
+	if !ok || s.APIToken == "" {
+		return nil, nil
+	}
+	token, err := resolveSecret(op, s.APIToken)
+	if err != nil {
+		return nil, err
+	}
+	config, err := make(s, token)
+	if err != nil {
+		return nil, domain.Errorf(domain.CodeOf(err), op, "%w", err)
+	}
+	client, err := fetch.New(config)
+	if err != nil {
+		return nil, domain.Errorf(domain.CodeOf(err), op, "%w", err)
+	}
+	return client, nil
 }
 
 // newSource returns the source that is configured as s.

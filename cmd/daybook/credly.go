@@ -1,0 +1,97 @@
+package main
+
+import (
+	"cmp"
+	"encoding/base64"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/daybook-ledger/daybook/adapters/credly"
+	"github.com/daybook-ledger/daybook/adapters/fetch"
+	"github.com/daybook-ledger/daybook/domain"
+)
+
+// Ways to authenticate at Credly's API.
+const (
+	authBasic     = "basic"      // the token is the user name, the password is empty
+	authBasicBare = "basic-bare" // the same, without the colon between them
+	authOAuth     = "oauth"      // the token is "CLIENT-ID:CLIENT-SECRET"
+)
+
+// What Credly's API bears is not published. Notices come in bursts, and each has
+// to be asked for.
+const (
+	credlyPerMinute = 300
+	credlyAtOnce    = 4
+)
+
+// credlyAPI says how Credly's API is asked.
+func credlyAPI(s sourceConfig, token string) (fetch.Config, error) {
+	c := fetch.Config{BaseURL: cmp.Or(s.APIURL, credly.APIURL), PerMinute: credlyPerMinute, AtOnce: credlyAtOnce}
+	switch s.APIAuth {
+	case "", authBasic:
+		c.Auth = fetch.Basic(token, "")
+	case authBasicBare:
+		c.Auth = fetch.Header("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(token)))
+	case authOAuth:
+		id, secret, ok := strings.Cut(token, ":")
+		base, err := url.Parse(c.BaseURL)
+		if !ok || err != nil {
+			return c, domain.Errorf(domain.Usage, "api_token", "it is not a client id and a client secret").
+				WithHint(`With api_auth = "oauth", api_token stands for CLIENT-ID:CLIENT-SECRET.`)
+		}
+		// The token endpoint is at the API's origin, not below its base path.
+		c.Auth, err = fetch.OAuth(base.Scheme+"://"+base.Host+"/oauth/token", id, secret)
+		return c, err
+	default:
+		return c, domain.Errorf(domain.Usage, "api_auth", "there is no way %q to authenticate", s.APIAuth).
+			WithHint("The ways are: " + strings.Join([]string{authBasic, authBasicBare, authOAuth}, ", ") + ".")
+	}
+	return c, nil
+}
+
+// A token of Credly's lasts tokenLife. It is warned of for warnFor before.
+const (
+	tokenLife = 180 * 24 * time.Hour
+	warnFor   = 30 * 24 * time.Hour
+)
+
+// tokenEnds returns when the source's API token ends, and how long before that
+// its end is warned of; ok is false if it does not end or nobody said when it was
+// issued.
+func (s sourceConfig) tokenEnds() (end time.Time, ok bool) {
+	if s.APIToken == "" || s.APITokenIssued.IsZero() || s.APIAuth == authOAuth {
+		return time.Time{}, false
+	}
+	return s.APITokenIssued.Add(tokenLife), true
+}
+
+// tokenAge says what is to be said at a moment of the age of the source's token:
+// a verdict of doctor, and a text. Nothing is to be said of one that is young.
+func (s sourceConfig) tokenAge(now time.Time) (verdict, text string) {
+	end, ok := s.tokenEnds()
+	day := end.Format(time.DateOnly)
+	switch left := end.Sub(now); {
+	case !ok || left > warnFor:
+		return "", ""
+	case left <= 0:
+		return checkFail, "the API token ended on " + day + ", 180 days after it was issued: make a new one at Credly, and change api_token and api_token_issued"
+	default:
+		return checkWarn, "the API token ends on " + day + ": make a new one at Credly, and change api_token and api_token_issued"
+	}
+}
+
+// checkAPI looks at how the source's API is configured.
+func (a *app) checkAPI(c *checks, s sourceConfig) {
+	what := "source " + s.Name
+	if s.Provider == "credly" && s.APIToken == "" {
+		c.add(what, checkWarn, "there is no api_token: notices are recorded, the badges behind them are not fetched")
+	}
+	if _, err := newClient(s); err != nil {
+		c.addErr(what, err, "")
+	}
+	if verdict, text := s.tokenAge(time.Now()); verdict != "" {
+		c.add(what, verdict, text)
+	}
+}
