@@ -74,6 +74,34 @@ func ReadDelivery(ctx context.Context, q querier, id ulid.ULID) (StoredDelivery,
 	return d, unreachable(err)
 }
 
+// BookedDelivery returns the delivery that has a key in a source and is booked, with
+// its first record, and whether there is one.
+func BookedDelivery(ctx context.Context, q querier, source, key string) (d StoredDelivery, first *domain.Record, ok bool, err error) {
+	var text string
+	err = q.QueryRowContext(ctx, `SELECT id FROM delivery WHERE source = $1 AND key = $2 AND status = 'accepted' ORDER BY position LIMIT 1`, source, short(key)).Scan(&text)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return d, nil, false, nil
+	case err != nil:
+		return d, nil, false, unreachable(err)
+	}
+	id, err := ulid.ParseStrict(text)
+	if err != nil {
+		return d, nil, false, domain.Errorf(domain.Differs, "read delivery", "%q: %w", text, err)
+	}
+	if d, err = ReadDelivery(ctx, q, id); err != nil {
+		return d, nil, false, err
+	}
+	page, err := readPage(ctx, q, d.Position-1, d.Position, nil, 1)
+	if err != nil {
+		return d, nil, false, err
+	}
+	if len(page) == 0 {
+		return d, nil, false, domain.Errorf(domain.Differs, "read log", "there is no record %d", d.Position)
+	}
+	return d, page[0], true, page[0].Decode()
+}
+
 // OpenDeliveries yields the ids of the deliveries that are not booked, neither by
 // themselves nor by a replay, oldest first. An empty source stands for all, and so
 // do no statuses.

@@ -42,6 +42,9 @@ type sourceConfig struct {
 	APITokenIssued  time.Time         `toml:"api_token_issued"` // Credly: its tokens last tokenLife
 	Membership      *membershipConfig `toml:"membership"`
 	braincertConfig
+
+	// OperationsMember is what Tahdah calls the list in a request to add credits.
+	OperationsMember string `toml:"operations_member"`
 }
 
 // braincertConfig says how a source's customer has edited the bodies of its
@@ -158,6 +161,8 @@ func (c config) check() error {
 			return domain.Errorf(domain.Usage, op, "source %s: topic, domain, thousands and fields are for braincert", s.Name)
 		case (s.APIAuth != "" || !s.APITokenIssued.IsZero()) && s.Provider != "credly":
 			return domain.Errorf(domain.Usage, op, "source %s: api_auth and api_token_issued are for credly", s.Name)
+		case s.OperationsMember != "" && s.Provider != "tahdah":
+			return domain.Errorf(domain.Usage, op, "source %s: operations_member is for tahdah", s.Name)
 		}
 		seen[s.Name] = true
 	}

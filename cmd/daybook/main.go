@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	if ctx.Err() != nil {
+	if _, settled := errors.AsType[*outcomeError](err); ctx.Err() != nil && !settled {
 		// What failed then failed because of that.
 		err = domain.Errorf(domain.Unavailable, "", "interrupted").WithHint("Nothing is half done; run it again.")
 	} else if _, ok := errors.AsType[*domain.Error](err); !ok && !a.started {
@@ -129,7 +129,7 @@ ledger entries, trust-group membership and certification status.`,
 	flags.BoolVar(&a.json, "json", false, "short for --output json")
 	root.AddCommand(
 		demoCommand(a), serveCommand(a), initCommand(a), doctorCommand(a), versionCommand(a),
-		viewCommand(a), deliveryCommand(a), projectionCommand(a), sourceCommand(a), dbCommand(a),
+		viewCommand(a), deliveryCommand(a), recordCommand(a), projectionCommand(a), sourceCommand(a), dbCommand(a),
 	)
 	return root
 }
