@@ -704,6 +704,7 @@ func TestPinned(t *testing.T) {
 // TestLogProjections asks how the projections are doing.
 func TestLogProjections(t *testing.T) {
 	p, other := shelf(), creditbooks.Projection()
+	other.Version = 7
 	w := newWorld(t, p, other)
 	w.reports(3)
 	w.catchUp(p)
@@ -716,13 +717,13 @@ func TestLogProjections(t *testing.T) {
 	w.read()
 	v := postgres.LogViews()[slices.IndexFunc(postgres.LogViews(), func(v projections.View) bool { return v.Name == "projections" })]
 	for _, test := range []struct{ question, want string }{
-		{"", "credits 1 running 5 5 0 - | shelf 1 stopped 3 5 2 4"},
-		{"sort=-position", "credits 1 running 5 5 0 - | shelf 1 stopped 3 5 2 4"},
-		{"sort=-stopped_at", "credits 1 running 5 5 0 - | shelf 1 stopped 3 5 2 4"},
-		{"sort=stopped_at", "shelf 1 stopped 3 5 2 4 | credits 1 running 5 5 0 -"},
-		{"known=2", "credits 1 running 2 2 0 - | shelf 1 stopped 2 2 0 4"},
-		{"as_of=2020-01-01", "credits 1 running 0 0 0 - | shelf 1 stopped 0 0 0 4"},
-		{"as_of=" + w.log[0].RecordedAt.Format(time.RFC3339Nano), "credits 1 running 1 1 0 - | shelf 1 stopped 1 1 0 4"},
+		{"", "credits 7 running 5 5 0 - | shelf 1 stopped 3 5 2 4"},
+		{"sort=-position", "credits 7 running 5 5 0 - | shelf 1 stopped 3 5 2 4"},
+		{"sort=-stopped_at", "credits 7 running 5 5 0 - | shelf 1 stopped 3 5 2 4"},
+		{"sort=stopped_at", "shelf 1 stopped 3 5 2 4 | credits 7 running 5 5 0 -"},
+		{"known=2", "credits 7 running 2 2 0 - | shelf 1 stopped 2 2 0 4"},
+		{"as_of=2020-01-01", "credits 7 running 0 0 0 - | shelf 1 stopped 0 0 0 4"},
+		{"as_of=" + w.log[0].RecordedAt.Format(time.RFC3339Nano), "credits 7 running 1 1 0 - | shelf 1 stopped 1 1 0 4"},
 		{"status=stopped", "shelf 1 stopped 3 5 2 4"},
 	} {
 		a, err := w.projector.AskLog(t.Context(), nil, v, parse(t, v, test.question))
