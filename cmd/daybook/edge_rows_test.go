@@ -280,6 +280,46 @@ var edges = map[string]edge{
 		status: domain.Quarantined, kinds: "intake.quarantined", reason: "event_type is missing", views: nothing,
 	},
 
+	// "old badge replaced: not held any more, successor named; no revoke may follow"
+	"credly_events_api_replaced.json": {
+		status: domain.Accepted, kinds: "badges.reported",
+		views: map[string]string{
+			"certifications/status: person subject_type subject status replaced_by": "HR-00871 badge 43b75a40-8691-541d-8a9c-d20cedceb5e9 replaced 91feb0c0-615a-5396-ab11-bfd7b2ad4c63",
+		},
+	},
+	// "revoked with a reason"
+	"credly_events_api_revoked.json": {
+		status: domain.Accepted, kinds: "badges.reported",
+		views: map[string]string{
+			"certifications/status: subject status reason clock": "43b75a40-8691-541d-8a9c-d20cedceb5e9 revoked Issued to the wrong person 2026-03-21T10:00:00Z",
+		},
+	},
+	// "earner declined: issued but not held"
+	"credly_events_api_rejected.json": {
+		status: domain.Accepted, kinds: "badges.reported",
+		views: map[string]string{
+			"certifications/status: subject status issued_at": "43b75a40-8691-541d-8a9c-d20cedceb5e9 rejected 2026-03-01T14:41:00Z",
+		},
+	},
+	// "expires_at null: never expires"
+	"credly_events_api_never_expires.json": {
+		status: domain.Accepted, kinds: "badges.reported",
+		views: map[string]string{
+			"certifications/status: subject status expiry expires_at": "2505c8ea-08f8-5eb5-86db-0f8f21e349bf pending never ",
+		},
+	},
+	// "no badge object says which one changed: diff the list against what is known"
+	"credly_events_api_state_changed_no_badge.json": {
+		status: domain.Accepted, kinds: "directory.employment-changed badges.listed",
+		facts: map[string]string{"/1/whole": "true", "/1/badges/0/state": "revoked", "/1/badges/1/state": "accepted"},
+		views: map[string]string{
+			"certifications/status: subject status":     "43b75a40-8691-541d-8a9c-d20cedceb5e9 revoked; 4a3b4dff-d2f7-5767-972f-12210aee935a accepted",
+			"certifications/visibility: badge visible":  "43b75a40-8691-541d-8a9c-d20cedceb5e9 true; 4a3b4dff-d2f7-5767-972f-12210aee935a true",
+			"certifications/history: subject what":      "43b75a40-8691-541d-8a9c-d20cedceb5e9 listed as revoked; 4a3b4dff-d2f7-5767-972f-12210aee935a listed as accepted",
+			"directory/people: person_type person name": "employee 04946ca5-c91f-534c-96f7-a80a054aeb16 Lena Fischer",
+		},
+	},
+
 	// Any provider.
 
 	// "empty body, valid signature of the empty string: quarantine, no panic"

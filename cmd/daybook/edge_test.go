@@ -17,9 +17,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/oklog/ulid/v2"
 
+	"github.com/daybook-ledger/daybook/adapters/intake"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
 	"github.com/daybook-ledger/daybook/adapters/samples"
@@ -112,9 +115,6 @@ func edgeRows(t *testing.T) []samples.Sample {
 			continue
 		}
 		file := strings.TrimSpace(cells[1])
-		if strings.TrimSpace(cells[3]) != samples.Webhook {
-			continue
-		}
 		if _, ok := missing[file]; !ok {
 			t.Errorf("row %s of the notes has no edge", file)
 			continue
@@ -156,7 +156,8 @@ func bySource(rows []samples.Sample) map[string][]samples.Sample {
 // An edgeServer is a daybook with one source for every row or group.
 type edgeServer struct {
 	*process
-	db *sql.DB
+	log *postgres.Appender // of what is fetched
+	db  *sql.DB
 
 	mu    sync.Mutex
 	first map[string]domain.Receipt // of every key: source and body
@@ -183,6 +184,7 @@ func startEdges(t *testing.T) *edgeServer {
 	databaseURL := postgrestest.URL(t)
 	return &edgeServer{
 		process: start(t, databaseURL, sampleEnv, "serve", "--config", file),
+		log:     postgrestest.Appender(t, databaseURL),
 		db:      postgrestest.Open(t, databaseURL, postgres.RoleProjector),
 		first:   make(map[string]domain.Receipt),
 		last:    make(map[string]samples.Sample),
@@ -218,9 +220,33 @@ func (s *edgeServer) play(t *testing.T, row samples.Sample) {
 // send posts a row to its source; the answer has to be 200.
 func (s *edgeServer) send(t *testing.T, row samples.Sample) domain.Receipt {
 	t.Helper()
+	if row.Kind == samples.EventsAPIResponse {
+		return s.fetched(t, row)
+	}
 	status, receipt, err := s.postTo(t.Context(), sourceOf(row), row)
 	if err != nil || status != http.StatusOK {
 		t.Errorf("%s: status %d, %v", row.File, status, err)
+	}
+	return receipt
+}
+
+// fetched records a row as the answer of Credly's API to a question of ours.
+func (s *edgeServer) fetched(t *testing.T, row samples.Sample) domain.Receipt {
+	t.Helper()
+	config := sourceConfig{Name: sourceOf(row), Organizations: []string{samples.CredlyOrganization}}
+	provider, err := providers["credly"](config, []string{"test-token"})
+	if err != nil {
+		t.Error(err)
+		return domain.Receipt{}
+	}
+	var answer struct{ Data struct{ ID string } }
+	if err := json.Unmarshal(row.Body, &answer); err != nil {
+		t.Error(err)
+	}
+	request := domain.Request{Fetched: "events/" + answer.Data.ID, Header: row.Header, Body: row.Body, ReceivedAt: time.Now().UTC()}
+	receipt, err := intake.Record(t.Context(), s.log, intake.Source{Name: config.Name, Provider: provider}, request, "fetched", ulid.ULID{})
+	if err != nil {
+		t.Errorf("%s: %v", row.File, err)
 	}
 	return receipt
 }

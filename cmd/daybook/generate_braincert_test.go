@@ -1,7 +1,11 @@
 package main
 
 import (
+	"fmt"
+	"html"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -40,7 +44,11 @@ func (p pen) braincert() letter {
 			l.identity = row(resource, action, id, subject)
 		}
 	}
-	l.request = signed("braincert", http.Header{"Content-Type": {"application/json"}}, p.body(envelope))
+	contentType, body := "application/json", p.body(envelope)
+	if p.seldom("XML", 4) {
+		contentType, body = p.pick("content type", "application/xml", "application/json"), xmlOf("webhook", envelope)
+	}
+	l.request = signed("braincert", http.Header{"Content-Type": {contentType}}, body)
 	switch {
 	case route == "subscription/renewed":
 		l.identity = ""
@@ -229,4 +237,24 @@ func (p pen) braincertSale(l *letter) (object, string, bool) {
 		return payload, "", true
 	}
 	return payload, s.order, false
+}
+
+// xmlOf writes a value as XML in the form that is assumed: members are elements,
+// those of a list are called item, and null is an empty element.
+func xmlOf(tag string, v any) []byte {
+	var inner []byte
+	switch v := v.(type) {
+	case object:
+		for _, member := range slices.Sorted(maps.Keys(v)) {
+			inner = append(inner, xmlOf(member, v[member])...)
+		}
+	case []any:
+		for _, element := range v {
+			inner = append(inner, xmlOf("item", element)...)
+		}
+	case nil:
+	default:
+		inner = []byte(html.EscapeString(fmt.Sprint(v)))
+	}
+	return slices.Concat([]byte("<"+tag+">"), inner, []byte("</"+tag+">"))
 }

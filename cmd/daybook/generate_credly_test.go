@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/daybook-ledger/daybook/adapters/samples"
 	"github.com/daybook-ledger/daybook/domain"
@@ -33,4 +34,121 @@ func (p pen) credly() letter {
 		return l.quarantined()
 	}
 	return l
+}
+
+// credlyAnswer draws what Credly's API answers when it is asked for an event: the
+// only thing from which something about a badge follows, and only because we
+// asked. Posted by somebody, the same bytes are worth nothing.
+func (p pen) credlyAnswer() letter {
+	l := letter{provider: "credly", status: domain.Accepted, records: 1, at: p.moment("occurred_at")}
+	id := p.pick("asked for", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8")
+	l.topic = p.pick("event type",
+		"badge.created", "badge.state.changed", "badge.state.changed", "badge.privacy.changed", "badge.deleted",
+		"badge_template.created", "badge_template.changed", "badge_template.deleted",
+		"employment.created", "employment.deleted", "employment.connection.accepted", "employment.badges.state_changed", "employment.badges.removed",
+		"user.public_badges.changed", "badge.endorsed",
+	)
+	data := object{"id": id, "event_type": l.topic, "organization_id": samples.CredlyOrganization, "occurred_at": p.write(l.at)}
+	family, activity, _ := strings.Cut(l.topic, ".")
+	members, kept := []any{data, "id", data, "organization_id", data, "occurred_at"}, true
+	switch family {
+	case "badge":
+		if kept = activity != "endorsed"; kept {
+			members = append(members, p.credlyBadge(&l, data, activity)...)
+		}
+	case "badge_template":
+		n := name{table: "items", kind: "badge-template", id: p.pick("template", "t1", "t2"), name: p.pick("template is called", "Rope 1", "Rope 2")}
+		template := object{"id": n.id, "name": n.name, "owner": object{"id": samples.CredlyOrganization}}
+		if data["badge_template"] = template; activity == "deleted" {
+			n.name, n.gone = "", true
+		}
+		l.things, members = []any{n}, append(members, data, "badge_template", template, "id")
+	case "employment":
+		members = append(members, p.credlyEmployment(&l, data, activity)...)
+	default:
+		kept = false
+	}
+	spoilt := p.broken(12, members...)
+	if data["id"] == id && p.seldom("another event", 20) {
+		data["id"], spoilt = "another", true
+	}
+	p.odd(data, "unimportant")
+	body := p.body(object{"data": data, "metadata": object{}})
+	if p.seldom("posted by somebody", 12) {
+		l.request, l.topic = signed("credly", nil, body), ""
+		return l.quarantined()
+	}
+	l.identity = "answer " + id
+	l.request = domain.Request{Fetched: "events/" + id, Header: http.Header{}, Body: body}
+	switch {
+	case spoilt:
+		return l.quarantined()
+	case !kept:
+		return l.unrecognized()
+	}
+	return l
+}
+
+// credlyBadge draws a badge and returns what it cannot be booked without.
+func (p pen) credlyBadge(l *letter, data object, activity string) (members []any) {
+	b := badge{id: p.pick("badge", "b1", "b2"), state: p.pick("state", "pending", "accepted", "rejected", "revoked", "replaced"), earner: p.pick("earner", "HR-1", ""), clock: p.moment("state_updated_at")}
+	template := mentionItem("badge-template", p.pick("template", "t1", "t2"), p.pick("template is called", "Rope 1", "Rope 2"))
+	badgeTemplate := object{"id": template.id, "name": template.name}
+	o := object{
+		"id": b.id, "state": b.state, "issuer_earner_id": b.earner, "state_updated_at": p.write(b.clock), "expires_at": nil,
+		"badge_template": badgeTemplate, "user": nil, "public": p.seldom("public", 2),
+	}
+	data["badge"] = o
+	l.things = []any{template}
+	if p.seldom("known to Credly", 2) {
+		who := p.somebody()
+		b.user = who.id
+		o["user"], o["issued_to"], o["recipient_email"] = object{"id": who.id}, who.name(), who.email
+		l.things = append(l.things, who.mention())
+	}
+	if activity == "deleted" {
+		gone := badge{id: b.id, deleted: true}
+		if p.seldom("nothing is left", 2) {
+			data["badge"], l.things = object{"id": b.id}, []any{gone}
+			return []any{data["badge"].(object), "id"}
+		}
+		l.records++
+		l.things = append(l.things, b, gone)
+		return []any{o, "id"} // without the rest it is deleted all the same
+	}
+	l.things = append(l.things, b)
+	return []any{data, "badge", o, "id", o, "state", badgeTemplate, "id"}
+}
+
+// credlyEmployment draws an employee's record, and the badges the employer sees. A
+// list that is not there says nothing, and that a badge cannot be seen says
+// nothing about it.
+func (p pen) credlyEmployment(l *letter, data object, activity string) (members []any) {
+	n := name{table: "people", kind: "employee", id: p.pick("employment", "m1", "m2"), name: p.pick("employee", "Lena", "Lena F"), email: "lena@example.com", gone: activity == "deleted"}
+	o := object{"id": n.id, "full_name": n.name, "email": n.email, "external_id": p.pick("external", "HR-7", "")}
+	data["employment"] = o
+	l.things = []any{n}
+	said := false
+	see := func(id string) object {
+		b := badge{id: id, state: p.pick("listed as", "pending", "accepted", "revoked"), earner: o["external_id"].(string), user: n.id, clock: l.at, listed: true}
+		template := mentionItem("badge-template", "t1", p.pick("template is called", "Rope 1", "Rope 2"))
+		l.things, said = append(l.things, b, template), true
+		return object{"id": b.id, "state": b.state, "badge_template": object{"id": template.id, "name": template.name}}
+	}
+	if p.seldom("list", 2) {
+		list := []any{}
+		for _, id := range []string{"b1", "b2"}[:p.number("badges", 0, 2)] {
+			list = append(list, see(id))
+		}
+		o["badges"], said = list, true
+	}
+	members = []any{data, "employment", o, "id"}
+	if activity == "badges.removed" {
+		data["badge"] = see("b3")
+		members = append(members, data, "badge")
+	}
+	if said {
+		l.records++
+	}
+	return members
 }

@@ -70,11 +70,12 @@ type (
 		when                         time.Time // of a completion or test
 	}
 
-	// A badge says in which state one is since when, or that it was deleted.
+	// A badge says in which state one is by which clock, or that it was deleted. On
+	// an employer's list it has the employer's ids of the person, and the list's time.
 	badge struct {
-		id, person, state string
-		clock             time.Time
-		deleted           bool
+		id, state, earner, user string
+		clock, said             time.Time
+		listed, deleted         bool
 	}
 
 	// A name says what something is called: by a fact about it or, in passing, by one
@@ -100,13 +101,13 @@ func of[T any](b *book) []T {
 func (b *book) views() map[string][]string {
 	views := map[string][]string{
 		"credits/balances: line template order remaining claimed difference consumed": b.credits(),
-		"sales/orders: order currency total paid refunded outstanding":           b.sales(),
-		"trustgroups/members: group member_type member status":                   b.members(),
-		"certifications/status: person subject_type subject status completed_at": b.certifications(),
-		"directory/people: person_type person name email status":                 b.names("people"),
-		"directory/items: item_type item name status":                            b.names("items"),
-		"directory/organizations: organization name":                             b.names("organizations"),
-		"directory/groups: group name":                                           b.names("groups"),
+		"sales/orders: order currency total paid refunded outstanding":                b.sales(),
+		"trustgroups/members: group member_type member status":                        b.members(),
+		"certifications/status: person subject_type subject status completed_at":      b.certifications(),
+		"directory/people: person_type person name email status":                      b.names("people"),
+		"directory/items: item_type item name status":                                 b.names("items"),
+		"directory/organizations: organization name":                                  b.names("organizations"),
+		"directory/groups: group name":                                                b.names("groups"),
 	}
 	for _, rows := range views {
 		slices.Sort(rows)
@@ -314,32 +315,54 @@ func (b *book) certifications() (rows []string) {
 	return append(rows, b.badges()...)
 }
 
+// badges: a badge is in the state that was reported with the latest clock. What
+// an employer's list says is worth less: it counts if nothing else was said, or
+// if it is later than all that was and moves a badge on that has not ended.
+// Deleted is deleted.
 func (b *book) badges() (rows []string) {
 	type card struct {
-		clock, said   time.Time
-		state, person string
-		deleted       bool
+		reports []badge
+		said    time.Time // when it was last reported
+		list    badge     // the last one
+		deleted bool
 	}
-	all := make(map[string]card)
+	all := make(map[string]*card)
 	for _, e := range b.said {
-		if g, ok := e.thing.(badge); ok {
-			c := all[g.id]
-			later := cmp.Or(g.clock.Compare(c.clock), e.at.Compare(c.said), cmp.Compare(stages[g.state], stages[c.state]))
-			switch {
-			case g.deleted:
-				c.deleted = true
-			case c.state == "" || later > 0:
-				c.clock, c.said, c.state = g.clock, e.at, g.state
-			}
-			c.person = cmp.Or(g.person, c.person)
-			all[g.id] = c
+		g, ok := e.thing.(badge)
+		if !ok {
+			continue
+		}
+		if all[g.id] == nil {
+			all[g.id] = new(card)
+		}
+		c := all[g.id]
+		g.said = e.at
+		switch {
+		case g.deleted:
+			c.deleted = true
+		case !g.listed:
+			c.reports = append(c.reports, g)
+			c.said = later(c.said, e.at)
+		case cmp.Or(g.clock.Compare(c.list.clock), cmp.Compare(stages[g.state], stages[c.list.state]), cmp.Compare(g.earner, c.list.earner), cmp.Compare(g.user, c.list.user)) > 0:
+			c.list = g
 		}
 	}
 	for id, c := range all {
-		if c.deleted {
-			c.state = "deleted"
+		slices.SortFunc(c.reports, func(a, b badge) int {
+			return cmp.Or(a.clock.Compare(b.clock), a.said.Compare(b.said), cmp.Compare(stages[a.state], stages[b.state]), cmp.Compare(a.earner, b.earner), cmp.Compare(a.user, b.user))
+		})
+		state, earner, user := c.list.state, "", ""
+		for _, r := range c.reports {
+			state, earner, user = r.state, cmp.Or(r.earner, earner), cmp.Or(r.user, user)
 		}
-		rows = append(rows, row(c.person, "badge", id, c.state, ""))
+		if n := len(c.reports); n > 0 && c.list.clock.After(c.reports[n-1].clock) && c.list.clock.After(c.said) &&
+			stages[state] <= stages["accepted"] && stages[c.list.state] > stages[state] {
+			state = c.list.state
+		}
+		if c.deleted {
+			state = "deleted"
+		}
+		rows = append(rows, row(cmp.Or(earner, user, c.list.earner, c.list.user), "badge", id, state, ""))
 	}
 	return rows
 }
@@ -350,6 +373,14 @@ var stages = map[string]int{"pending": 1, "accepted": 2, "rejected": 3, "replace
 // sooner returns the earlier of two moments; the zero time is none.
 func sooner(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// later returns the later of two moments.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
 		return b
 	}
 	return a

@@ -144,7 +144,7 @@ func newCase(t *rapid.T, number int, log *postgres.Appender, db *sql.DB, project
 }
 
 func (c *modelCase) run() {
-	for range c.number("volleys", 1, 8) {
+	for range c.number("volleys", 1, 7) {
 		c.volley()
 		if c.seldom("catch up", 3) {
 			c.catchUp()
@@ -159,13 +159,13 @@ func (c *modelCase) run() {
 // do with each other's identity.
 func (c *modelCase) volley() {
 	var letters []letter
-	for range c.number("letters", 1, 6) {
+	for range c.number("letters", 1, 8) {
 		letters = append(letters, c.draw())
 	}
 	if !c.seldom("at once", 4) || !c.unrelated(letters) {
 		for _, l := range letters {
 			s := c.expect(l)
-			c.deliver(s, c.seldom("over HTTP", 4))
+			c.deliver(s, s.request.Fetched == "" && c.seldom("over HTTP", 4))
 			c.book(s)
 		}
 		return
@@ -196,7 +196,7 @@ func (c *modelCase) draw() letter {
 	if len(c.sent) > 0 && c.seldom("again", 4) {
 		return c.sent[c.number("which again", 0, len(c.sent)-1)].letter
 	}
-	switch c.pick("provider", "tahdah", "thinkific", "braincert", "credly", "tahdah", "thinkific", "braincert") {
+	switch c.pick("provider", "tahdah", "thinkific", "braincert", "credly") {
 	case "tahdah":
 		return c.tahdah()
 	case "thinkific":
@@ -204,7 +204,10 @@ func (c *modelCase) draw() letter {
 	case "braincert":
 		return c.braincert()
 	}
-	return c.credly()
+	if c.seldom("notice", 3) {
+		return c.credly()
+	}
+	return c.credlyAnswer()
 }
 
 // identified returns what a repetition of the letter is known by; empty if it is
@@ -295,7 +298,10 @@ func (c *modelCase) deliver(s *sent, overHTTP bool) {
 	}
 	r := s.request
 	r.ReceivedAt = s.receivedAt
-	how, err := source.Provider.Verify(r)
+	how, err := "fetched", error(nil)
+	if r.Fetched == "" {
+		how, err = source.Provider.Verify(r)
+	}
 	if err == nil {
 		s.receipt, err = intake.Record(context.Background(), c.log, source, r, how, ulid.ULID{})
 	}
@@ -406,8 +412,13 @@ func (c *modelCase) query(query string, args ...any) (rows []string) {
 
 // checkViews compares every view of every source with the model.
 func (c *modelCase) checkViews() {
-	for provider, b := range c.books {
-		for question, want := range b.views() {
+	for _, provider := range slices.Sorted(maps.Keys(c.books)) {
+		views := c.books[provider].views()
+		for _, question := range slices.Sorted(maps.Keys(views)) {
+			want := views[question]
+			if len(want) == 0 && !c.seldom("look though nothing was said", 8) {
+				continue // most views say nothing of most providers
+			}
 			got := c.ask(question, c.sources[provider].Name)
 			if diff := cmp.Diff(want, got); diff != "" {
 				c.Fatalf("%s of %s (-model +daybook):\n%s", question, provider, diff)
