@@ -333,3 +333,53 @@ var edges = map[string]edge{
 		views: map[string]string{"directory/people: person name email": "1 Andr\uFFFD andre@example.com"},
 	},
 }
+
+// configured says of rows what becomes of them if the source is configured
+// otherwise than the notes take for granted.
+var configured = []struct {
+	file, options string
+	edge
+}{
+	// The comma is what the customer says it is.
+	{"braincert_sale_strings_mixed_case.json", `thousands = ","`, edge{
+		status: domain.Accepted, kinds: "sales.sold",
+		facts: map[string]string{"/0/total": "1180", "/0/currency": "USD", "/0/lines/0/amount": "1100", "/0/lines/1/amount": "80"},
+		views: map[string]string{"sales/orders: order currency total status flags": "ORD_qk7TZx2MbV USD 1180 paid "},
+	}},
+	{"braincert_sale_strings_mixed_case.json", `thousands = "."`, edge{
+		status: domain.Quarantined, kinds: "intake.quarantined", reason: "payload/", views: nothing,
+	}},
+
+	// Tests count if they are to.
+	{"thinkific_test_mode_created.json", "book_tests = true", edge{
+		status: domain.Accepted, kinds: "learning.enrolled", flags: "bad-email",
+		views: map[string]string{"certifications/status: person subject status": "94 68 enrolled"},
+	}},
+	{"thinkific_test_mode_completed.json", "book_tests = true", edge{
+		status: domain.Accepted, kinds: "learning.completed", flags: "bad-email",
+		views: map[string]string{"certifications/status: person subject status": "94 68 completed"},
+	}},
+	{"braincert_send_test_test_completed.json", "book_tests = true", edge{
+		status: domain.Accepted, kinds: "learning.tested", flags: "scoring-unknown",
+		views: map[string]string{"certifications/status: person subject_type subject status": "789310 test 771034 pending"},
+	}},
+	// A placeholder is no price and no key, whoever wants to see it.
+	{"braincert_send_test_placeholders.json", "book_tests = true", edge{
+		status: domain.Unrecognized, kinds: "intake.unrecognized", views: nothing,
+	}},
+
+	// An order in a currency that nobody named is in none.
+	{"thinkific_order_multi_item_mismatch.json", `default_currency = ""`, edge{
+		status: domain.Accepted, kinds: "sales.sold",
+		views: map[string]string{
+			"sales/orders: order currency total flags": "19802 unknown 120 currency-unknown,items-differ",
+			"sales/entries: account currency amount":   "receivable unknown 120; sales unknown -110; suspense unknown -10",
+		},
+	}},
+	// Without a minor unit of its own, cents are hundredths; with none, cents are all
+	// there is.
+	{"thinkific_order_dollars_cents_disagree.json", `default_currency = "JPY"`, edge{
+		status: domain.Accepted, kinds: "sales.sold", flags: "dollars-and-cents-disagree",
+		views: map[string]string{"sales/orders: order currency total flags": "19796 JPY 5000 dollars-and-cents-disagree"},
+	}},
+}

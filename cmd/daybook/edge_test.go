@@ -62,9 +62,10 @@ var nothing = map[string]string{
 // its own or of its group, and checks what the row says.
 func TestEdges(t *testing.T) {
 	t.Parallel()
-	s := startEdges(t)
-	for _, row := range edgeRows(t) {
-		t.Run(row.File, func(t *testing.T) { s.play(t, row) })
+	rows := append(edgeRows(t), configuredRows(t)...)
+	s := startEdges(t, rows)
+	for _, row := range rows {
+		t.Run(row.source+" "+row.File, func(t *testing.T) { s.play(t, row) })
 	}
 	s.repeat(t)
 }
@@ -79,9 +80,10 @@ func TestEdgesShuffled(t *testing.T) {
 	}
 	for _, seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			s := startEdges(t)
-			groups := slices.Collect(maps.Values(bySource(edgeRows(t))))
-			slices.SortFunc(groups, func(a, b []samples.Sample) int { return strings.Compare(a[0].File, b[0].File) })
+			rows := append(edgeRows(t), configuredRows(t)...)
+			s := startEdges(t, rows)
+			groups := slices.Collect(maps.Values(bySource(rows)))
+			slices.SortFunc(groups, func(a, b []edgeRow) int { return strings.Compare(a[0].source, b[0].source) })
 			rand.New(rand.NewPCG(seed, 0)).Shuffle(len(groups), func(i, j int) { groups[i], groups[j] = groups[j], groups[i] })
 			var wg sync.WaitGroup
 			for lane := range 4 {
@@ -99,15 +101,61 @@ func TestEdgesShuffled(t *testing.T) {
 	}
 }
 
-// edgeRows returns the samples of the notes' table in its order, and checks that
+// TestEdgesTogether plays all rows of a provider into one source, where they meet:
+// in the order of the notes, backwards and at random. Whatever is said of
+// certificates, badges and names is the same in the end.
+func TestEdgesTogether(t *testing.T) {
+	rows := edgeRows(t)
+	for i := range rows {
+		rows[i].source = rows[i].Provider
+	}
+	kept := append([]string{"directory/people", "directory/organizations", "directory/items", "directory/groups"}, keptViews...)
+	var first map[string]string
+	for _, order := range []string{"as noted", "backwards", "at random"} {
+		switch order {
+		case "backwards":
+			slices.Reverse(rows)
+		case "at random":
+			rand.New(rand.NewPCG(uint64(os.Getpid()), 0)).Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		}
+		s := startEdges(t, rows)
+		for _, row := range rows {
+			s.send(t, row)
+		}
+		views := make(map[string]string)
+		for _, v := range kept {
+			views[v] = view(t, s.databaseURL, v)
+		}
+		if first == nil {
+			first = views
+		}
+		if diff := cmp.Diff(first, views); diff != "" {
+			t.Errorf("played %s, seed %d (-as noted +so):\n%s", order, os.Getpid(), diff)
+		}
+		s.kill()
+	}
+	if strings.Count(first["certifications/status"], "\n") < 5 {
+		t.Errorf("there are few certifications:\n%s", first["certifications/status"])
+	}
+}
+
+// An edgeRow is one row of the notes as it is played.
+type edgeRow struct {
+	samples.Sample
+	source  string
+	options string // of the source, in TOML
+	want    edge
+}
+
+// edgeRows returns the rows of the notes' table in its order, and checks that
 // every row has an edge, and every edge a row.
-func edgeRows(t *testing.T) []samples.Sample {
+func edgeRows(t *testing.T) []edgeRow {
 	t.Helper()
 	notes, err := samples.EdgeNotes()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rows []samples.Sample
+	var rows []edgeRow
 	missing := maps.Clone(edges)
 	for line := range strings.Lines(notes) {
 		cells := strings.Split(line, "|")
@@ -115,7 +163,8 @@ func edgeRows(t *testing.T) []samples.Sample {
 			continue
 		}
 		file := strings.TrimSpace(cells[1])
-		if _, ok := missing[file]; !ok {
+		want, ok := missing[file]
+		if !ok {
 			t.Errorf("row %s of the notes has no edge", file)
 			continue
 		}
@@ -124,7 +173,11 @@ func edgeRows(t *testing.T) []samples.Sample {
 		if s.Kind != strings.TrimSpace(cells[3]) {
 			t.Errorf("%s is a %s, not a %s", file, s.Kind, cells[3])
 		}
-		rows = append(rows, s)
+		source := want.source
+		if source == "" {
+			source = strings.TrimSuffix(file, path.Ext(file))
+		}
+		rows = append(rows, edgeRow{s, source, "", want})
 	}
 	for file := range missing {
 		t.Errorf("the edge %s is no row of the notes", file)
@@ -135,20 +188,21 @@ func edgeRows(t *testing.T) []samples.Sample {
 	return rows
 }
 
-// sourceOf returns the source that a row is played into.
-func sourceOf(s samples.Sample) string {
-	file := path.Base(s.File)
-	if e := edges[file]; e.source != "" {
-		return e.source
+// configuredRows returns the rows that come out otherwise under another
+// configuration.
+func configuredRows(t *testing.T) (rows []edgeRow) {
+	t.Helper()
+	for i, c := range configured {
+		rows = append(rows, edgeRow{sampleNamed(t, "edge/"+c.file), fmt.Sprint("configured-", i), c.options, c.edge})
 	}
-	return strings.TrimSuffix(file, path.Ext(file))
+	return rows
 }
 
 // bySource groups rows that must be played in order.
-func bySource(rows []samples.Sample) map[string][]samples.Sample {
-	groups := make(map[string][]samples.Sample)
-	for _, s := range rows {
-		groups[sourceOf(s)] = append(groups[sourceOf(s)], s)
+func bySource(rows []edgeRow) map[string][]edgeRow {
+	groups := make(map[string][]edgeRow)
+	for _, row := range rows {
+		groups[row.source] = append(groups[row.source], row)
 	}
 	return groups
 }
@@ -156,26 +210,28 @@ func bySource(rows []samples.Sample) map[string][]samples.Sample {
 // An edgeServer is a daybook with one source for every row or group.
 type edgeServer struct {
 	*process
-	log *postgres.Appender // of what is fetched
-	db  *sql.DB
+	databaseURL string
+	log         *postgres.Appender // of what is fetched
+	db          *sql.DB
 
 	mu    sync.Mutex
 	first map[string]domain.Receipt // of every key: source and body
-	last  map[string]samples.Sample // that each source was sent
+	last  map[string]edgeRow        // that each source was sent
 }
 
-func startEdges(t *testing.T) *edgeServer {
+func startEdges(t *testing.T, rows []edgeRow) *edgeServer {
 	t.Helper()
 	var toml strings.Builder
-	for source, rows := range bySource(edgeRows(t)) {
-		provider := rows[0].Provider
+	for source, rows := range bySource(rows) {
+		provider, options := rows[0].Provider, rows[0].options
 		fmt.Fprintf(&toml, "[[source]]\nname = %q\nprovider = %q\nsecrets = [\"env:%s\"]\n", source, provider, strings.ToUpper(provider))
-		switch provider {
-		case "thinkific":
+		switch {
+		case provider == "thinkific" && !strings.Contains(options, "default_currency"):
 			toml.WriteString("default_currency = \"USD\"\n")
-		case "credly":
+		case provider == "credly":
 			fmt.Fprintf(&toml, "organizations = [%q]\n", samples.CredlyOrganization)
 		}
+		toml.WriteString(options + "\n")
 	}
 	file := t.TempDir() + "/daybook.toml"
 	if err := os.WriteFile(file, []byte(toml.String()), 0o600); err != nil {
@@ -183,18 +239,18 @@ func startEdges(t *testing.T) *edgeServer {
 	}
 	databaseURL := postgrestest.URL(t)
 	return &edgeServer{
-		process: start(t, databaseURL, sampleEnv, "serve", "--config", file),
-		log:     postgrestest.Appender(t, databaseURL),
-		db:      postgrestest.Open(t, databaseURL, postgres.RoleProjector),
-		first:   make(map[string]domain.Receipt),
-		last:    make(map[string]samples.Sample),
+		process: start(t, databaseURL, sampleEnv, "serve", "--config", file), databaseURL: databaseURL,
+		log:   postgrestest.Appender(t, databaseURL),
+		db:    postgrestest.Open(t, databaseURL, postgres.RoleProjector),
+		first: make(map[string]domain.Receipt),
+		last:  make(map[string]edgeRow),
 	}
 }
 
 // play sends one row and checks what became of it.
-func (s *edgeServer) play(t *testing.T, row samples.Sample) {
+func (s *edgeServer) play(t *testing.T, row edgeRow) {
 	t.Helper()
-	want, source := edges[path.Base(row.File)], sourceOf(row)
+	want, source := row.want, row.source
 	receipt := s.send(t, row)
 	if receipt.Status != want.status {
 		t.Errorf("%s: %s, want %s", row.File, receipt.Status, want.status)
@@ -218,12 +274,12 @@ func (s *edgeServer) play(t *testing.T, row samples.Sample) {
 }
 
 // send posts a row to its source; the answer has to be 200.
-func (s *edgeServer) send(t *testing.T, row samples.Sample) domain.Receipt {
+func (s *edgeServer) send(t *testing.T, row edgeRow) domain.Receipt {
 	t.Helper()
 	if row.Kind == samples.EventsAPIResponse {
 		return s.fetched(t, row)
 	}
-	status, receipt, err := s.postTo(t.Context(), sourceOf(row), row)
+	status, receipt, err := s.postTo(t.Context(), row.source, row.Sample)
 	if err != nil || status != http.StatusOK {
 		t.Errorf("%s: status %d, %v", row.File, status, err)
 	}
@@ -231,9 +287,9 @@ func (s *edgeServer) send(t *testing.T, row samples.Sample) domain.Receipt {
 }
 
 // fetched records a row as the answer of Credly's API to a question of ours.
-func (s *edgeServer) fetched(t *testing.T, row samples.Sample) domain.Receipt {
+func (s *edgeServer) fetched(t *testing.T, row edgeRow) domain.Receipt {
 	t.Helper()
-	config := sourceConfig{Name: sourceOf(row), Organizations: []string{samples.CredlyOrganization}}
+	config := sourceConfig{Name: row.source, Organizations: []string{samples.CredlyOrganization}}
 	provider, err := providers["credly"](config, []string{"test-token"})
 	if err != nil {
 		t.Error(err)
@@ -276,13 +332,13 @@ func (s *edgeServer) head(t *testing.T) int64 {
 
 // checkDelivery checks what is kept of a delivery: its exact bytes, flags, and
 // the reason if it is in quarantine.
-func (s *edgeServer) checkDelivery(t *testing.T, row samples.Sample, receipt domain.Receipt, want edge) {
+func (s *edgeServer) checkDelivery(t *testing.T, row edgeRow, receipt domain.Receipt, want edge) {
 	t.Helper()
 	var body []byte
 	var status, flags string
 	var test bool
 	err := s.db.QueryRowContext(t.Context(), `SELECT body, status, flags, test FROM delivery WHERE id = $1 AND source = $2`,
-		receipt.Delivery.String(), sourceOf(row)).Scan(&body, &status, &flags, &test)
+		receipt.Delivery.String(), row.source).Scan(&body, &status, &flags, &test)
 	if err != nil {
 		t.Errorf("%s: delivery %s: %v", row.File, receipt.Delivery, err)
 		return
@@ -306,7 +362,7 @@ func (s *edgeServer) checkDelivery(t *testing.T, row samples.Sample, receipt dom
 }
 
 // checkFacts checks the records of a delivery.
-func (s *edgeServer) checkFacts(t *testing.T, row samples.Sample, receipt domain.Receipt, want edge) {
+func (s *edgeServer) checkFacts(t *testing.T, row edgeRow, receipt domain.Receipt, want edge) {
 	t.Helper()
 	var kinds []string
 	var facts []any
@@ -366,7 +422,7 @@ func at(v any, pointer string) string {
 }
 
 // checkViews checks what the row's source comes to, as of now.
-func (s *edgeServer) checkViews(t *testing.T, row samples.Sample, source string, want edge) {
+func (s *edgeServer) checkViews(t *testing.T, row edgeRow, source string, want edge) {
 	t.Helper()
 	for _, question := range slices.Sorted(maps.Keys(want.views)) {
 		got := s.rows(t, question, url.Values{"source": {source}, "known": {fmt.Sprint(s.head(t))}})
