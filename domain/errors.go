@@ -23,6 +23,7 @@ const (
 	Differs         Code = "differs"         // a check says no: the log or a projection is not what it should be
 	Unreachable     Code = "unreachable"     // the database cannot be reached or started
 	Unavailable     Code = "unavailable"     // not now; the same request may succeed later
+	Limited         Code = "limited"         // whoever asks has asked too often; the same request may succeed later
 )
 
 // An Error is a failure described for the person who has to deal with it.

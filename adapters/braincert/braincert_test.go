@@ -18,16 +18,12 @@ func TestProvider(t *testing.T) {
 			return braincert.New(braincert.Config{Secrets: secrets})
 		},
 		Secrets: [2]string{samples.BraincertLogin, "hook:pass:with:colons"},
-		Sign:    sign,
+		Sign:    braincert.Sign,
 		Header:  "Authorization",
 		Same:    sameScheme,
 		Request: domain.Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(`{}`)},
 		More:    intaketest.Requests(t, "braincert"),
 	})
-}
-
-func sign(r *domain.Request, login string) {
-	http.Header(r.Header).Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(login)))
 }
 
 // sameScheme reports whether two headers differ in the letter case of the

@@ -20,7 +20,7 @@ func TestProvider(t *testing.T) {
 			return credly.New(credly.Config{Secrets: secrets, Organizations: []string{samples.CredlyOrganization}})
 		},
 		Secrets: [2]string{token, "another-token"},
-		Sign:    func(r *domain.Request, secret string) { r.Token = secret },
+		Sign:    credly.Sign,
 		Request: domain.Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(`{}`)},
 		More:    append(intaketest.Requests(t, "credly"), answers(t)...),
 	})

@@ -11,21 +11,18 @@ package intake
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
+	"golang.org/x/time/rate"
 
 	"github.com/daybook-ledger/daybook/domain"
-	"github.com/daybook-ledger/daybook/domain/problem"
+	"github.com/daybook-ledger/daybook/domain/secret"
 )
 
 // A Provider reads the webhooks of one vendor. A package satisfies it without
@@ -41,6 +38,13 @@ type Provider interface {
 	Translate(r domain.Request) (domain.Translation, error)
 }
 
+// signsBody reports whether a provider's Verify looks at the body. One that has
+// the method SignsBody and says no is asked before the body is read.
+func signsBody(p Provider) bool {
+	s, ok := p.(interface{ SignsBody() bool })
+	return !ok || s.SignsBody()
+}
+
 // An Appender puts a delivery into the log; see adapters/postgres.
 type Appender interface {
 	Append(ctx context.Context, d domain.Delivery) (domain.Receipt, error)
@@ -54,11 +58,18 @@ type Source struct {
 
 	// BookTests makes deliveries that the provider marks as tests count.
 	BookTests bool
+
+	// Success is the HTTP status of a receipt; 0 is 200. With 204 there is no
+	// receipt to read.
+	Success int
+
+	Limits Limits
 }
 
 // Limits of one request.
 const (
 	DefaultMaxBytes = 1 << 20 // of a body
+	bodyTimeout     = 5 * time.Second
 	appendTimeout   = 10 * time.Second
 )
 
@@ -66,17 +77,30 @@ const (
 // /webhooks/{source}/{token}.
 type Handler struct {
 	log      Appender
-	sources  map[string]Source
-	maxBytes int64
+	sources  map[string]*entrance
 	logger   *slog.Logger
-	now      func() time.Time
+	observer Observer // nil: nobody watches
+
+	maxBytes    int64         // of a body
+	bodyTimeout time.Duration // until it must have come to its end
+	now         func() time.Time
+}
+
+// An entrance is where the deliveries of one source come in.
+type entrance struct {
+	Source
+	gate gate
+	rate *rate.Limiter // nil: no limit
 }
 
 // NewHandler returns a handler that appends the deliveries of the sources to log.
 func NewHandler(log Appender, sources []Source, logger *slog.Logger) *Handler {
-	h := &Handler{log: log, sources: make(map[string]Source), maxBytes: DefaultMaxBytes, logger: logger, now: time.Now}
+	h := &Handler{
+		log: log, sources: make(map[string]*entrance), logger: logger,
+		maxBytes: DefaultMaxBytes, bodyTimeout: bodyTimeout, now: time.Now,
+	}
 	for _, s := range sources {
-		h.sources[s.Name] = s
+		h.sources[s.Name] = &entrance{Source: s, gate: gate{limit: cmp.Or(s.Limits.AtOnce, DefaultAtOnce)}, rate: s.Limits.Rate.limiter()}
 	}
 	return h
 }
@@ -90,65 +114,73 @@ func (h *Handler) Register(mux *http.ServeMux) {
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	receipt, err := h.receive(w, r)
-	if err != nil {
-		h.refuse(w, r, err)
-		return
+	v := &visit{entrance: h.sources[r.PathValue("source")], at: h.now()}
+	a := Answer{At: v.at}
+	if v.entrance != nil {
+		a.Source = v.Name
 	}
-	body, err := json.Marshal(receipt)
+	receipt, err := h.receive(w, r, v)
 	if err != nil {
-		h.refuse(w, r, err)
-		return
+		a.Code = h.refuse(w, r, v, err)
+	} else {
+		a.Status, a.Secret = receipt.Status, secret.Slot(v.how)
+		a.Code = h.accept(w, v, receipt)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	// 200 and no other: Credly takes any other success for a failure.
-	w.WriteHeader(http.StatusOK)
-	// The delivery is committed; a sender that does not read on sends it again.
-	_, _ = w.Write(append(body, '\n'))
-}
-
-// notice tells the operator of a delivery that waits for a person.
-func (h *Handler) notice(ctx context.Context, source string, receipt domain.Receipt) {
-	switch receipt.Status {
-	case domain.Quarantined, domain.Conflicting:
-		h.logger.LogAttrs(ctx, slog.LevelWarn, "delivery in quarantine", slog.String("source", source),
-			slog.String("status", string(receipt.Status)), slog.String("delivery", receipt.Delivery.String()),
-			slog.String("hint", "see: daybook delivery show "+receipt.Delivery.String()))
+	if h.observer != nil {
+		a.Took = h.now().Sub(a.At)
+		h.observer.Answered(a)
 	}
 }
 
-// receive takes one request from its body to its receipt.
-func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (domain.Receipt, error) {
-	const op = "webhook"
-	source, ok := h.sources[r.PathValue("source")]
-	if !ok {
-		return domain.Receipt{}, domain.Errorf(domain.NotFound, op, "there is no such source").
-			WithHint("Check the URL against the sources in daybook.toml.")
+// A visit is one request on its way through the handler.
+type visit struct {
+	*entrance // nil: there is no such source
+	at        time.Time
+	whole     bool   // the body has been read to its end
+	how       string // how it was authenticated
+}
+
+// receive takes one request from its headers to its receipt. What can be refused
+// is refused before the body is read. Only then a request takes a place, and
+// keeps it until the outcome is known: also if its sender has gone by then, so
+// that one who does not wait has no more in hand than one who does.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request, v *visit) (receipt domain.Receipt, err error) {
+	if err := h.admit(r, v); err != nil {
+		return receipt, err
 	}
-	if r.Method != http.MethodPost {
-		return domain.Receipt{}, errMethod
-	}
-	if err := acceptable(r.Header); err != nil {
-		return domain.Receipt{}, err
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.maxBytes))
-	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return domain.Receipt{}, domain.Errorf(domain.TooLarge, op, "the body has more than %d bytes", h.maxBytes)
+	request := domain.Request{Token: r.PathValue("token"), Header: r.Header, ReceivedAt: v.at.UTC()}
+	if !signsBody(v.Provider) {
+		if _, err := v.Provider.Verify(request); err != nil {
+			return receipt, err
 		}
-		return domain.Receipt{}, domain.Errorf(domain.Invalid, op, "the body cannot be read: %w", err)
 	}
-	request := domain.Request{Token: r.PathValue("token"), Header: r.Header, Body: body, ReceivedAt: h.now().UTC()}
-	how, err := source.Provider.Verify(request)
-	if err != nil {
-		return domain.Receipt{}, err
+	if v.rate != nil && v.rate.TokensAt(v.at) < 1 {
+		return receipt, v.errRate()
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), appendTimeout)
+	control := http.NewResponseController(w)
+	place, ok := v.gate.enter(v.at, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+	if !ok {
+		return receipt, v.errBusy()
+	}
+	defer place.leave()
+	if request.Body, err = h.body(w, r, control); !place.read() {
+		return receipt, errEvicted
+	} else if err != nil {
+		return receipt, err
+	}
+	v.whole = true
+	request.ReceivedAt = h.now().UTC()
+	if v.how, err = v.Provider.Verify(request); err != nil {
+		return receipt, err
+	}
+	// Only what is authentic counts against the rate of a source.
+	if v.rate != nil && !v.rate.AllowN(request.ReceivedAt, 1) {
+		return receipt, v.errRate()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), appendTimeout)
 	defer cancel()
-	receipt, err := Record(ctx, h.log, source, request, how, ulid.ULID{})
-	if err == nil {
-		h.notice(ctx, source.Name, receipt)
+	if receipt, err = Record(ctx, h.log, v.Source, request, v.how, ulid.ULID{}); err == nil {
+		h.notice(ctx, v.Name, receipt)
 	}
 	return receipt, err
 }
@@ -203,24 +235,6 @@ func quarantined(topic string, err error) domain.IntakeQuarantined {
 	return q
 }
 
-// errMethod says that a webhook is a POST.
-var errMethod = &domain.Error{Code: domain.Unsupported, Op: "webhook", Err: errors.New("only POST is a webhook"), Hint: "Send the delivery with POST."}
-
-// acceptable refuses bodies that cannot be kept and verified as they are: those
-// of forms, and compressed ones.
-func acceptable(header http.Header) error {
-	if e := header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return domain.Errorf(domain.Unsupported, "webhook", "the body is encoded as %.100q", e).
-			WithHint("Send it as it is, without Content-Encoding.")
-	}
-	media, _, err := mime.ParseMediaType(header.Get("Content-Type"))
-	if err == nil && strings.HasPrefix(media, "multipart/") {
-		return domain.Errorf(domain.Unsupported, "webhook", "the body is %s", media).
-			WithHint("Send JSON or XML.")
-	}
-	return nil
-}
-
 // kept returns the headers that are recorded: all but what would let a reader of
 // the log send deliveries of his own. A proxy may repeat the path, and with it
 // the token, in a header of its own.
@@ -252,31 +266,4 @@ func reveals(value, token string) bool {
 	}
 	plain, err := url.PathUnescape(value)
 	return strings.Contains(value, token) || strings.Contains(value, url.PathEscape(token)) || err == nil && strings.Contains(plain, token)
-}
-
-// refuse answers a request that was not recorded.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	status := problem.Status(domain.CodeOf(err))
-	if errors.Is(err, errMethod) {
-		status = http.StatusMethodNotAllowed
-		w.Header().Set("Allow", http.MethodPost)
-	}
-	level := slog.LevelInfo
-	switch status {
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", strconv.Itoa(1+int(h.now().UnixNano()%4)))
-		level = slog.LevelWarn
-	case http.StatusUnauthorized:
-		level = slog.LevelWarn // perhaps a secret was changed on one side only
-		w.Header().Set("WWW-Authenticate", `Basic realm="daybook"`)
-	case http.StatusInternalServerError:
-		level = slog.LevelError
-	}
-	// What is no source's name may be a secret that somebody put there.
-	source := h.sources[r.PathValue("source")].Name
-	h.logger.LogAttrs(r.Context(), level, "delivery refused",
-		slog.String("source", source), slog.Int("status", status), slog.Any("error", err))
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(problem.JSON(err))
 }

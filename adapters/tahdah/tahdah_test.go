@@ -17,7 +17,7 @@ func newProvider(secrets ...string) (intaketest.Provider, error) {
 	return tahdah.New(tahdah.Config{Secrets: secrets})
 }
 
-var sign = intaketest.SignHMAC("Webhook-Signature")
+var sign = tahdah.Sign
 
 func request(verb, body string) domain.Request {
 	return domain.Request{Header: http.Header{"Webhook-Verb": {verb}}, Body: []byte(body)}

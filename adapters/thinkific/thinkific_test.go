@@ -55,7 +55,7 @@ func TestProvider(t *testing.T) {
 	intaketest.Run(t, intaketest.Suite{
 		New:     newProvider,
 		Secrets: [2]string{samples.ThinkificKey, "another"},
-		Sign:    intaketest.SignHMAC("X-Thinkific-Hmac-Sha256"),
+		Sign:    thinkific.Sign,
 		Header:  "X-Thinkific-Hmac-Sha256",
 		Signs:   true,
 		Same:    strings.EqualFold, // hexadecimal

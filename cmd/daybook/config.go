@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/daybook-ledger/daybook/adapters/intake"
 	"github.com/daybook-ledger/daybook/adapters/tahdah"
 	"github.com/daybook-ledger/daybook/domain"
 )
@@ -41,10 +43,18 @@ type sourceConfig struct {
 	APIAuth         string            `toml:"api_auth"`         // Credly: authBasic …; "": authBasic
 	APITokenIssued  time.Time         `toml:"api_token_issued"` // Credly: its tokens last tokenLife
 	Membership      *membershipConfig `toml:"membership"`
+	intakeConfig
 	braincertConfig
 
 	// OperationsMember is what Tahdah calls the list in a request to add credits.
 	OperationsMember string `toml:"operations_member"`
+}
+
+// intakeConfig says how the deliveries of a source are taken in.
+type intakeConfig struct {
+	Rate          string `toml:"rate"`           // such as "50/s"; "": no limit
+	AtOnce        int    `toml:"at_once"`        // requests in hand; 0: as many as usual
+	SuccessStatus int    `toml:"success_status"` // of a receipt; 0: 200
 }
 
 // braincertConfig says how a source's customer has edited the bodies of its
@@ -164,10 +174,35 @@ func (c config) check() error {
 		case s.OperationsMember != "" && s.Provider != "tahdah":
 			return domain.Errorf(domain.Usage, op, "source %s: operations_member is for tahdah", s.Name)
 		}
+		if err := s.checkIntake(); err != nil {
+			return domain.Errorf(domain.Usage, op, "source %s: %w", s.Name, err).WithHint(domain.HintOf(err))
+		}
 		seen[s.Name] = true
 	}
 	return nil
 }
+
+// successStatuses are the HTTP statuses with which a delivery may be accepted.
+var successStatuses = []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent}
+
+// checkIntake checks how the deliveries of the source are taken in.
+func (s sourceConfig) checkIntake() error {
+	if _, err := intake.ParseRate(s.Rate); err != nil {
+		return err
+	}
+	switch {
+	case s.AtOnce < 0 || s.AtOnce > maxAtOnce:
+		return domain.Errorf(domain.Usage, "at_once", "%d is not from 1 to %d", s.AtOnce, maxAtOnce)
+	case s.SuccessStatus != 0 && !slices.Contains(successStatuses, s.SuccessStatus):
+		return domain.Errorf(domain.Usage, "success_status", "%d is not one of %v", s.SuccessStatus, successStatuses)
+	case s.SuccessStatus != 0 && s.SuccessStatus != http.StatusOK && s.Provider == "credly":
+		return domain.Errorf(domain.Usage, "success_status", "Credly takes anything but 200 for a failure").WithHint("Leave it out.")
+	}
+	return nil
+}
+
+// maxAtOnce is the greatest at_once: as many as may wait for the log.
+const maxAtOnce = 1024
 
 // resolve returns the database URL, "" for the embedded default.
 func (d databaseConfig) resolve() (string, error) {

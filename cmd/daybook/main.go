@@ -64,6 +64,7 @@ var exitStatus = map[domain.Code]int{
 	domain.Differs:         exitDiffers,
 	domain.Unreachable:     exitUnreachable,
 	domain.Unavailable:     exitTryAgain,
+	domain.Limited:         exitTryAgain,
 }
 
 // run runs one command line and returns its exit status.

@@ -92,7 +92,14 @@ func newSource(s sourceConfig) (intake.Source, error) {
 	if err != nil {
 		return intake.Source{}, domain.Errorf(domain.CodeOf(err), op, "%w", err).WithHint(domain.HintOf(err))
 	}
-	return intake.Source{Name: s.Name, Provider: provider, BookTests: s.BookTests}, nil
+	rate, err := intake.ParseRate(s.Rate)
+	if err != nil {
+		return intake.Source{}, err
+	}
+	return intake.Source{
+		Name: s.Name, Provider: provider, BookTests: s.BookTests,
+		Success: s.SuccessStatus, Limits: intake.Limits{Rate: rate, AtOnce: s.AtOnce},
+	}, nil
 }
 
 // unusedSecret stands for the secrets of a source that only translates. It has the

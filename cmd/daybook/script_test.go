@@ -90,7 +90,7 @@ func TestHelp(t *testing.T) {
 func TestExitStatus(t *testing.T) {
 	for _, code := range []domain.Code{
 		domain.Internal, domain.Usage, domain.Invalid, domain.TooLarge, domain.Unsupported, domain.Unauthenticated,
-		domain.NotAllowed, domain.NotFound, domain.Refused, domain.Differs, domain.Unreachable, domain.Unavailable,
+		domain.NotAllowed, domain.NotFound, domain.Refused, domain.Differs, domain.Unreachable, domain.Unavailable, domain.Limited,
 	} {
 		if exitStatus[code] == exitDone {
 			t.Errorf("a failure with code %s ends with exit status 0", code)

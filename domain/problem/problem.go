@@ -24,10 +24,12 @@ var statuses = map[domain.Code]int{
 	domain.Internal:        http.StatusInternalServerError,
 	domain.Unreachable:     http.StatusServiceUnavailable,
 	domain.Unavailable:     http.StatusServiceUnavailable,
+	domain.Limited:         http.StatusTooManyRequests,
 }
 
 // Status returns the HTTP status of a failure with the given code. A status
-// below 500 says that the request is at fault. With a 503 goes a Retry-After.
+// below 500 says that the request is at fault. With 429 and
+// 503 goes a Retry-After.
 func Status(code domain.Code) int {
 	if s, ok := statuses[code]; ok {
 		return s

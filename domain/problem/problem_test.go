@@ -18,7 +18,7 @@ func TestStatus(t *testing.T) {
 	want := map[domain.Code]int{
 		domain.Usage: 400, domain.Invalid: 400, domain.Unauthenticated: 401, domain.NotAllowed: 403,
 		domain.NotFound: 404, domain.Refused: 409, domain.TooLarge: 413, domain.Unsupported: 415,
-		domain.Differs: 500, domain.Internal: 500, domain.Unreachable: 503, domain.Unavailable: 503,
+		domain.Differs: 500, domain.Internal: 500, domain.Unreachable: 503, domain.Unavailable: 503, domain.Limited: 429,
 	}
 	for code, status := range want {
 		if got := problem.Status(code); got != status {

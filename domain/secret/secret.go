@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"fmt"
 	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -53,6 +52,14 @@ func ParseMAC(text string) (mac []byte, ok bool) {
 	return mac, true
 }
 
+// SignHex returns the HMAC-SHA-256 of message in hexadecimal, as [ParseMAC] reads
+// it.
+func SignHex(key string, message []byte) string {
+	h := hmac.New(sha256.New, []byte(key))
+	h.Write(message)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
 // Signed reports whether mac is the HMAC-SHA-256 of message under one of the
 // secrets, and names that one: "secret 1" or "secret 2".
 func (s Set) Signed(message, mac []byte) (name string, ok bool) {
@@ -71,11 +78,26 @@ func (s Set) Holds(presented []byte) (name string, ok bool) {
 }
 
 // find names the first secret that fits; all are tried, whichever it is.
-func (s Set) find(fits func(accepted) bool) (name string, ok bool) {
+func (s Set) find(fits func(accepted) bool) (found string, ok bool) {
 	for i, a := range s.secrets {
 		if fits(a) && !ok {
-			name, ok = fmt.Sprintf("secret %d", i+1), true
+			found, ok = name(i), true
 		}
 	}
-	return name, ok
+	return found, ok
 }
+
+// Slot returns which secret a description such as "hmac-sha256, secret 2" ends
+// with, counted from 1, and 0 if it names none. It is the inverse of what
+// [Set.Signed] and [Set.Holds] name.
+func Slot(how string) int {
+	for slot := range 2 {
+		if strings.HasSuffix(how, name(slot)) {
+			return slot + 1
+		}
+	}
+	return 0
+}
+
+// name returns what the secret with the given index is called.
+func name(i int) string { return "secret " + string(rune('1'+i)) }

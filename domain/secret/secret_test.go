@@ -162,3 +162,21 @@ func FuzzParseMAC(f *testing.F) {
 		}
 	})
 }
+
+func TestSlot(t *testing.T) {
+	for how, want := range map[string]int{
+		"hmac-sha256, secret 1": 1, "basic, secret 2": 2, "url token, secret 1": 1,
+		"": 0, "imported, not verified": 0, "hmac-sha256, secret 3": 0, "secret 1, hmac-sha256": 0,
+	} {
+		if got := secret.Slot(how); got != want {
+			t.Errorf("%q: %d, want %d", how, got, want)
+		}
+	}
+}
+
+func TestSignHex(t *testing.T) {
+	mac, ok := secret.ParseMAC(secret.SignHex("new", []byte("{}")))
+	if name, signed := set(t, "old", "new").Signed([]byte("{}"), mac); !ok || !signed || name != "secret 2" {
+		t.Errorf("%v, %v, %q", ok, signed, name)
+	}
+}

@@ -16,6 +16,8 @@ func (s Suite) verify(t *testing.T) {
 	t.Run("accepts what means the same", s.acceptsSame)
 	if s.Signs {
 		t.Run("refuses a damaged body", s.refusesBody)
+	} else {
+		t.Run("says that it does not look at the body", s.needsNoBody)
 	}
 	t.Run("does not start without a secret", s.needsSecret)
 }
@@ -124,6 +126,20 @@ func (s Suite) refusesBody(t *testing.T) {
 	bad := clone(good)
 	bad.Body = append(bad.Body, '\n')
 	refused(t, p, bad, "a newline more")
+}
+
+// needsNoBody wants a provider whose signature does not cover the body to say so,
+// and to verify a request whose body nobody has read yet.
+func (s Suite) needsNoBody(t *testing.T) {
+	p := s.provider(t, s.Secrets[0])
+	if says, ok := p.(interface{ SignsBody() bool }); !ok || says.SignsBody() {
+		t.Error("it has no method SignsBody that says no")
+	}
+	r := s.signed(s.Secrets[0])
+	r.Body = nil
+	if _, err := p.Verify(r); err != nil {
+		t.Errorf("without the body: %v", err)
+	}
 }
 
 func (s Suite) needsSecret(t *testing.T) {
