@@ -14,27 +14,39 @@ func personSeen(r *reader, rt route) domain.Event {
 		PersonType: domain.PersonUser,
 		Person:     r.id(r.first(rt.subject)),
 		Name:       r.name(r.body),
-		Email:      r.Email(r.text(r.body.Get("email"))),
+		Email:      r.Email(r.tryText(r.body.Get("email"))),
 		Activity:   rt.action,
 		Roles:      none(r.body.Get("roles")),
 		Groups:     none(r.body.Get("groups")),
 	}
-	for _, role := range r.body.Get("roles").List() {
-		if name := r.either(role, "role_name", "role_id"); name != "" {
+	for _, role := range r.list(r.body.Get("roles")) {
+		if name := r.entry(role, "role_name", "role_id"); name != "" {
 			e.Roles = append(e.Roles, name)
 		}
 	}
-	for _, group := range r.body.Get("groups").List() {
-		if id := r.optionalID(group.Get("group_id")); id != "" {
+	for _, group := range r.list(r.body.Get("groups")) {
+		if id := r.entry(group, "group_id", "id"); id != "" {
 			e.Groups = append(e.Groups, id)
 		}
 	}
-	for _, field := range r.body.Get("custom_registration_fields").List() {
-		if name := r.either(field, "field_name", "field_id"); name != "" {
+	for _, field := range r.list(r.body.Get("custom_registration_fields")) {
+		if name := r.entry(field, "field_name", "field_id"); name != "" {
 			e.Attributes = append(e.Attributes, domain.Attribute{Name: name, Value: r.answer(field.Get("field_value"))})
 		}
 	}
 	return e
+}
+
+// entry returns what an element of a list is called: the first of two members
+// that is filled or, of an edited body, the element itself.
+func (r *reader) entry(v payload.Value, a, b string) string {
+	switch {
+	case !v.IsObject():
+		return r.tryID(v)
+	case v.Get(a).Filled():
+		return r.tryID(v.Get(a))
+	}
+	return r.tryID(v.Get(b))
 }
 
 // none returns a list of nothing for a list of nothing, and nil for all else: what
@@ -44,14 +56,6 @@ func none(v payload.Value) []string {
 		return []string{}
 	}
 	return nil
-}
-
-// either returns the text of the first member that is filled.
-func (r *reader) either(v payload.Value, a, b string) string {
-	if text := r.text(v.Get(a)); text != "" {
-		return text
-	}
-	return r.text(v.Get(b))
 }
 
 // answer returns what a person filled into a registration field; several
@@ -82,7 +86,7 @@ func groupOf(r *reader, rt route) domain.DirectoryGroupSeen {
 	return domain.DirectoryGroupSeen{
 		Group:       r.id(r.first(rt.subject)),
 		Name:        r.either(r.body, "group_name", "name"),
-		Description: r.text(r.body.Get("description")),
+		Description: r.tryText(r.body.Get("description")),
 	}
 }
 
@@ -93,8 +97,8 @@ func itemSeen(itemType string) func(*reader, route) domain.Event {
 			ItemType: itemType,
 			Item:     r.item(rt),
 			Name:     r.either(r.body, "name", "title"),
-			Slug:     r.text(r.body.Get("slug")),
-			Price:    r.text(r.body.Get("price")),
+			Slug:     r.tryText(r.body.Get("slug")),
+			Price:    r.tryLabel(r.body.Get("price")),
 			Activity: rt.action,
 		}
 	}

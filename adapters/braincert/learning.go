@@ -16,9 +16,9 @@ func enrolled(subjectType, object string) func(*reader, route) domain.Event {
 		return domain.LearningEnrolled{
 			Learner:    r.learner(),
 			Subject:    r.subject(subjectType, rt, r.body.Get(object)),
-			Enrolment:  r.optionalID(r.body.Get("enrollment_id")),
-			EnrolledAt: r.moment(r.first(names{"enrolled_at", "activated_at"})),
-			StartedAt:  r.moment(r.body.Get("started_at")),
+			Enrolment:  r.tryID(r.body.Get("enrollment_id")),
+			EnrolledAt: r.tryMoment(r.first(names{"enrolled_at", "activated_at"})),
+			StartedAt:  r.tryMoment(r.body.Get("started_at")),
 		}
 	}
 }
@@ -85,6 +85,9 @@ func tested(r *reader, rt route) domain.Event {
 		TestedAt:     r.created,
 		Score:        r.number(r.body.Get("final_score")),
 		PassingScore: r.number(r.body.Get("passing_score")),
+	}
+	if e.TestedAt.IsZero() {
+		r.Fail(r.doc.Get("created_at"), "is missing")
 	}
 	e.Outcome = r.outcome(e.Score, e.PassingScore)
 	return e

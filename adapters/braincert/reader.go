@@ -73,20 +73,55 @@ func (r *reader) id(v payload.Value) string {
 	return r.ID(v)
 }
 
-// optionalID returns an id, and "" if v is not filled.
-func (r *reader) optionalID(v payload.Value) string {
-	if !v.Filled() {
-		return ""
-	}
-	return r.OptionalID(v)
-}
-
 // text returns the text of v, "" if it is not filled.
 func (r *reader) text(v payload.Value) string {
 	if !v.Filled() {
 		return ""
 	}
 	return r.Label(v)
+}
+
+// The methods below read what a fact can do without. What cannot be read is left
+// out and flagged.
+
+// tryText returns free text.
+func (r *reader) tryText(v payload.Value) string {
+	if !v.Filled() {
+		return ""
+	}
+	return strings.TrimSpace(r.TryText(v))
+}
+
+// tryLabel returns a text that can be a key.
+func (r *reader) tryLabel(v payload.Value) string {
+	if !v.Filled() {
+		return ""
+	}
+	return r.TryLabel(v)
+}
+
+// tryID returns an id.
+func (r *reader) tryID(v payload.Value) string {
+	if !v.Filled() {
+		return ""
+	}
+	return r.TryID(v)
+}
+
+// either returns the text of the first of two members that is filled.
+func (r *reader) either(v payload.Value, a, b string) string {
+	if text := r.tryText(v.Get(a)); text != "" {
+		return text
+	}
+	return r.tryText(v.Get(b))
+}
+
+// list returns the elements of a list, none of what is no list.
+func (r *reader) list(v payload.Value) []payload.Value {
+	if v.Filled() && !v.IsList() {
+		r.Odd(v)
+	}
+	return v.List()
 }
 
 // number returns an exact number, and nil if v is not filled.
@@ -103,6 +138,14 @@ func (r *reader) numberOrZero(v payload.Value) decimal.Decimal {
 		return *d
 	}
 	return decimal.Decimal{}
+}
+
+// tryMoment returns a time, and the zero time if there is none.
+func (r *reader) tryMoment(v payload.Value) time.Time {
+	if !v.Filled() {
+		return time.Time{}
+	}
+	return r.TryTime(v)
 }
 
 // moment returns a time, and the zero time if v is not filled.
@@ -150,10 +193,10 @@ func (r *reader) timestamp() (time.Time, bool) {
 
 // name returns the full name of a person, which has one field or two.
 func (r *reader) name(user payload.Value) domain.Personal {
-	if name := r.text(user.Get("name")); name != "" {
+	if name := r.tryText(user.Get("name")); name != "" {
 		return domain.Personal(name)
 	}
-	name := r.text(user.Get("first_name")) + " " + r.text(user.Get("last_name"))
+	name := r.tryText(user.Get("first_name")) + " " + r.tryText(user.Get("last_name"))
 	return domain.Personal(strings.TrimSpace(name))
 }
 
@@ -163,6 +206,6 @@ func (r *reader) learner() domain.Learner {
 	return domain.Learner{
 		Person: r.id(r.first(personID)),
 		Name:   r.name(user),
-		Email:  r.Email(r.text(user.Get("email"))),
+		Email:  r.Email(r.tryText(user.Get("email"))),
 	}
 }

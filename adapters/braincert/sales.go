@@ -10,11 +10,12 @@ import (
 	"github.com/daybook-ledger/daybook/domain/payload"
 )
 
-// Contradictions within a sale. It is booked as sent.
+// Contradictions and gaps within a sale. It is booked as sent.
 const (
 	flagTotalDiffers  = "total-differs"  // total is not total_amount + service_charge
 	flagItemsDiffer   = "items-differ"   // total_amount is not the sum of the items
 	flagAmountMissing = "amount-missing" // an item states no item_total; it counts as zero
+	flagPaymentUnsaid = "payment-unsaid" // no payment_status: nobody said whether it is paid
 )
 
 // sold translates New Sale. Its action "completed" does not mean paid, and it
@@ -26,19 +27,22 @@ func sold(r *reader, rt route) domain.Event {
 		Charges:       r.numberOrZero(r.body.Get("service_charge")),
 		Total:         r.total(r.body.Get("total")),
 		Currency:      r.currency(r.body.Get("currency")),
-		PaymentStatus: r.text(r.body.Get("payment_status")),
-		PaymentType:   r.text(r.body.Get("payment_method")),
-		Buyer:         domain.Buyer{Name: r.name(user), Email: r.Email(r.text(user.Get("email")))},
+		PaymentStatus: r.tryLabel(r.body.Get("payment_status")),
+		PaymentType:   r.tryLabel(r.body.Get("payment_method")),
+		Buyer:         domain.Buyer{Name: r.name(user), Email: r.Email(r.tryText(user.Get("email")))},
 	}
-	for _, item := range r.body.Get("items").List() {
+	if e.PaymentStatus == "" {
+		e.Flags = append(e.Flags, flagPaymentUnsaid)
+	}
+	for _, item := range r.list(r.body.Get("items")) {
 		amount := r.number(item.Get("item_total"))
 		if amount == nil {
 			e.Flags = append(e.Flags, flagAmountMissing)
 			amount = new(decimal.Decimal)
 		}
 		e.Lines = append(e.Lines, domain.SaleLine{
-			ItemType: r.text(item.Get("type")),
-			Name:     r.text(item.Get("name")),
+			ItemType: r.tryLabel(item.Get("type")),
+			Name:     r.tryText(item.Get("name")),
 			Quantity: r.numberOrZero(item.Get("quantity")),
 			Price:    r.numberOrZero(item.Get("price")),
 			Discount: r.numberOrZero(item.Get("discount")),

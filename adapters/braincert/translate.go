@@ -136,7 +136,7 @@ func key(rd *reader, rt route) string {
 		return ""
 	}
 	parts := []string{rt.resource, rt.action, id, subject}
-	if person := scratch.optionalID(scratch.first(personID)); person != "" {
+	if person := scratch.tryID(scratch.first(personID)); person != "" {
 		parts = append(parts, person)
 	}
 	return payload.Key(parts...)

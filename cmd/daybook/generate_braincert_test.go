@@ -157,7 +157,7 @@ func (p pen) braincertLearning(l *letter, resource, action string) (object, stri
 			l.at = at
 		}
 	}
-	spoilt := false
+	spoilt := resource == "assessment" && does.when.IsZero() // a result without a date is none
 	if does.what == "completed" {
 		does.when = l.at
 		if p.seldom("completion date", 2) {

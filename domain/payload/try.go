@@ -81,6 +81,17 @@ func (r *Reader) TryLabel(v Value) string {
 	})
 }
 
+// TryID returns an id that can be a key, or "" if it is none.
+func (r *Reader) TryID(v Value) string {
+	return try(r, v, func(r *Reader, v Value) string {
+		id := r.OptionalID(v)
+		if !IsLabel(id) {
+			r.Fail(v, "cannot be a key")
+		}
+		return id
+	})
+}
+
 // TryTime returns a moment, or the zero time if it is none.
 func (r *Reader) TryTime(v Value) time.Time { return try(r, v, (*Reader).Time) }
 

@@ -30,6 +30,10 @@ const (
 	conflictingSale    = "conflicting-sale"    // sold again with another total or currency; not booked
 	transactionDiffers = "transaction-differs" // told again with another amount; not booked
 	paymentFailed      = "payment-failed"      // a payment was tried, and nothing is paid
+	paymentPending     = "payment-pending"     // the sale says so, and nothing is paid
+	paymentUnknown     = "payment-unknown"     // the sale has a payment status that nobody documented, and nothing is paid
+	paymentRefunded    = "payment-refunded"    // the sale says so, in no figures: nothing is booked
+	paymentCancelled   = "payment-cancelled"   // the sale says so: nothing is booked
 	currencyUnknown    = "currency-unknown"    // nobody said which
 	currencyDiffers    = "currency-differs"    // some money is in another currency than the sale
 	nonISOCurrency     = "non-iso-currency"    // not a code of ISO 4217

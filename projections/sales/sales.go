@@ -27,7 +27,9 @@
 //
 // A sale whose payment_status is paid, completed or succeeded, in any case, is
 // paid as it is sold: BrainCert says it so and sends no payment. Thinkific's
-// order status, "Complete", is none of the three.
+// order status, "Complete", is none of the three. Any other status that says
+// something of the payment is a flag of the order: it stays unpaid, and not in
+// silence.
 //
 // Amounts are booked as sent, every digit of them. Whether two agree is decided
 // after rounding their difference to the currency's minor unit, so that a
@@ -70,7 +72,7 @@ import (
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "sales",
-		Version: 1,
+		Version: 2,
 		Tables:  []projections.Table{orders, amounts, transactions, balances, entries},
 		Kinds: domain.KindsOf(
 			domain.SalesSold{},
@@ -135,6 +137,10 @@ func openOrder(tx *projections.Tx, r *domain.Record, id string) *order {
 func (o *order) sold(e domain.SalesSold) error {
 	currency := bucket(e.Currency)
 	again := o.row.sold
+	paid, unpaid := paymentSaid(e.PaymentStatus)
+	if unpaid != "" {
+		o.flag(unpaid)
+	}
 	switch {
 	case !again:
 		o.flag(e.Flags...)
@@ -152,7 +158,7 @@ func (o *order) sold(e domain.SalesSold) error {
 		o.flag(conflictingSale)
 		return o.close()
 	}
-	if saysPaid(e.PaymentStatus) && o.first("", currency, e.Total) {
+	if paid && o.first("", currency, e.Total) {
 		postings := postPayment(e.Total, currency, "paid, as the sale says")
 		if err := o.post(amountRow{currency: currency, paid: e.Total}, postings); err != nil {
 			return err
@@ -161,13 +167,24 @@ func (o *order) sold(e domain.SalesSold) error {
 	return o.close()
 }
 
-// saysPaid reports whether a sale with this payment status is paid already.
-func saysPaid(status string) bool {
+// paymentSaid returns whether a sale with this payment status, in any case, is paid
+// already, and the flag of the order if it says something else.
+func paymentSaid(status string) (paid bool, flag string) {
 	switch strings.ToLower(status) {
 	case "paid", "completed", "succeeded":
-		return true
+		return true, ""
+	case "", "complete":
+		return false, ""
+	case "pending", "processing", "unpaid", "on-hold", "on hold":
+		return false, paymentPending
+	case "failed", "declined":
+		return false, paymentFailed
+	case "refunded", "partially refunded", "partially_refunded":
+		return false, paymentRefunded
+	case "cancelled", "canceled", "voided":
+		return false, paymentCancelled
 	}
-	return false
+	return false, paymentUnknown
 }
 
 // paid books a payment.
@@ -314,7 +331,9 @@ func (o *order) close() error {
 	o.row.total, o.row.paid, o.row.refunded = a.total, a.paid, a.refunded
 	o.row.outstanding = a.total.Sub(a.paid).Add(a.returned())
 	if o.row.paid.IsPositive() {
-		o.row.flags = projections.RemoveFlag(o.row.flags, paymentFailed)
+		for _, settled := range []string{paymentFailed, paymentPending, paymentUnknown} {
+			o.row.flags = projections.RemoveFlag(o.row.flags, settled)
+		}
 	}
 	o.row.status = o.row.state()
 	o.row.position = o.record.Position

@@ -54,7 +54,7 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 	}
 	e := domain.SalesSold{
 		Order: p.Order, Total: amount(t), Charges: amount(t), Currency: p.Currency,
-		PaymentStatus: rapid.SampledFrom([]string{"", "Paid", "pending", "Complete"}).Draw(t, "payment status"),
+		PaymentStatus: rapid.SampledFrom([]string{"", "Paid", "pending", "Complete", "refunded", "later"}).Draw(t, "payment status"),
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "lines") {
 		e.Lines = append(e.Lines, domain.SaleLine{Amount: amount(t)})
@@ -204,14 +204,18 @@ func TestBalanced(t *testing.T) {
 	}
 }
 
-// TestSaysPaid checks which payment statuses book a payment.
-func TestSaysPaid(t *testing.T) {
-	for status, want := range map[string]bool{
-		"paid": true, "PAID": true, "Completed": true, "succeeded": true,
-		"Complete": false, "complete": false, "": false, "pending": false, "unpaid": false, "paid later": false, "refunded": false,
+// TestPaymentSaid checks which payment statuses book a payment, and that no
+// other one is passed over.
+func TestPaymentSaid(t *testing.T) {
+	for status, want := range map[string]string{
+		"paid": "paid", "PAID": "paid", "Completed": "paid", "succeeded": "paid",
+		"Complete": "", "complete": "", "": "",
+		"Pending": paymentPending, "unpaid": paymentPending, "failed": paymentFailed, "refunded": paymentRefunded, "Canceled": paymentCancelled,
+		"paid later": paymentUnknown, "pending/completed": paymentUnknown, "0": paymentUnknown,
 	} {
-		if got := saysPaid(status); got != want {
-			t.Errorf("saysPaid(%q) = %v, want %v", status, got, want)
+		paid, flag := paymentSaid(status)
+		if paid != (want == "paid") || !paid && flag != want {
+			t.Errorf("paymentSaid(%q) = %v, %q; want %q", status, paid, flag, want)
 		}
 	}
 }
