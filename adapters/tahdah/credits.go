@@ -1,8 +1,6 @@
 package tahdah
 
 import (
-	"slices"
-
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/payload"
 )
@@ -38,12 +36,9 @@ func (d *delivery) scopeLines(body payload.Value) {
 		if try.Err() != nil {
 			continue
 		}
-		scope := payload.Key("credits", line)
-		if slices.Contains(d.Scopes, scope) {
+		if !d.scope(payload.Key("credits", line)) {
 			d.Flag("line-repeated")
-			continue
 		}
-		d.Scopes = append(d.Scopes, scope)
 	}
 }
 

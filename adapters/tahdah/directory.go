@@ -1,6 +1,8 @@
 package tahdah
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -14,30 +16,38 @@ func (d *delivery) legalEntity() error {
 	if err != nil {
 		return err
 	}
-	name := d.Label(v.Get("name"))
-	if name == "" {
-		d.Fail(v.Get("name"), "is missing")
-	}
-	e := domain.DirectoryOrganizationSeen{
-		Name:          name,
-		TradingName:   d.TryLabel(v.Get("tradingName")),
-		Town:          d.TryLabel(v.Get("town")),
-		Postcode:      d.TryLabel(v.Get("postcode")),
-		VATNumber:     d.TryLabel(v.Get("vatNumber")),
-		CharityNumber: d.TryLabel(v.Get("charityNumber")),
-		CurrencyCode:  d.TryLabel(v.Get("currencyId")),
-		Timezone:      d.TryLabel(v.Get("timezone")),
-		Website:       d.TryText(v.Get("publicWebsiteAddress")),
-		AddedAt:       d.TryTime(v.Get("addedAt")),
-		Description:   domain.Personal(d.TryText(v.Get("description"))),
-		Email:         domain.Personal(d.TryText(v.Get("contactEmail"))),
-		Address:       d.address(v),
-	}
+	e := d.organization(v, v.Get("name"))
 	if d.Err() != nil {
 		return d.Err()
 	}
+	// It was created once, so its bytes tell it apart for ever.
+	sum := sha256.Sum256([]byte(d.Topic + "\x00" + string(d.body)))
+	d.Key = payload.Key("bytes", hex.EncodeToString(sum[:]))
 	d.Facts = []domain.Fact{{OccurredAt: e.AddedAt, Event: e}}
 	return nil
+}
+
+// organization reads a legal entity, which must have a name.
+func (r *reader) organization(v, called payload.Value) domain.DirectoryOrganizationSeen {
+	name := r.Label(called)
+	if name == "" {
+		r.Fail(called, "is missing")
+	}
+	return domain.DirectoryOrganizationSeen{
+		Name:          name,
+		TradingName:   r.TryLabel(v.Get("tradingName")),
+		Town:          r.TryLabel(v.Get("town")),
+		Postcode:      r.TryLabel(v.Get("postcode")),
+		VATNumber:     r.TryLabel(v.Get("vatNumber")),
+		CharityNumber: r.TryLabel(v.Get("charityNumber")),
+		CurrencyCode:  r.TryLabel(v.Get("currencyId")),
+		Timezone:      r.TryLabel(v.Get("timezone")),
+		Website:       r.TryText(v.Get("publicWebsiteAddress")),
+		AddedAt:       r.TryTime(v.Get("addedAt")),
+		Description:   domain.Personal(r.TryText(v.Get("description"))),
+		Email:         domain.Personal(r.TryText(v.Get("contactEmail"))),
+		Address:       r.address(v),
+	}
 }
 
 // address returns the lines of an address that have no field of their own.

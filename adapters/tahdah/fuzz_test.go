@@ -11,6 +11,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/adapters/intake/intaketest"
 	"github.com/daybook-ledger/daybook/adapters/samples"
+	"github.com/daybook-ledger/daybook/adapters/tahdah"
 	"github.com/daybook-ledger/daybook/domain"
 )
 
@@ -20,7 +21,7 @@ func FuzzVerify(f *testing.F) {
 	for _, r := range intaketest.Requests(f, "tahdah") {
 		f.Add(http.Header(r.Header).Get("Webhook-Signature"), r.Body)
 	}
-	p := provider(f, nil)
+	p := provider(f, tahdah.Config{})
 	f.Fuzz(func(t *testing.T, signature string, body []byte) {
 		marked, trimmed := mac(body), mac(bytes.TrimPrefix(body, []byte("\uFEFF")))
 		for _, s := range []string{signature, marked, trimmed, strings.ToUpper(marked), marked + signature, marked[:len(marked)-1]} {

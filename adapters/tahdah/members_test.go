@@ -3,7 +3,6 @@ package tahdah_test
 import (
 	"testing"
 
-	"github.com/daybook-ledger/daybook/adapters/samples"
 	"github.com/daybook-ledger/daybook/adapters/tahdah"
 	"github.com/daybook-ledger/daybook/domain"
 )
@@ -19,7 +18,7 @@ func TestMemberVerbs(t *testing.T) {
 		"trustGroups.updated":          false,
 		"candidates.memberUpdated":     false,
 	} {
-		tr, err := provider(t, nil).Translate(request(verb, body))
+		tr, err := provider(t, tahdah.Config{}).Translate(request(verb, body))
 		if err != nil {
 			t.Errorf("%s: %v", verb, err)
 		}
@@ -31,7 +30,7 @@ func TestMemberVerbs(t *testing.T) {
 
 // TestMemberRepetition says what tells a repetition from a new change.
 func TestMemberRepetition(t *testing.T) {
-	p := provider(t, nil)
+	p := provider(t, tahdah.Config{})
 	translate := func(verb, body string) domain.Translation {
 		t.Helper()
 		tr, err := p.Translate(request(verb, body))
@@ -47,7 +46,7 @@ func TestMemberRepetition(t *testing.T) {
 	}
 
 	active := translate("trustGroups.memberUpdated", `{"trustGroupId":8,"candidateId":1,"updatedAt":"2026-03-01T10:05:00Z","status":"Active"}`)
-	if active.Key == "" || len(active.Scopes) != 0 {
+	if active.Key == "" || len(active.Scopes) != 1 { // the scope, so that an undated one after it is none before it
 		t.Errorf("with a time of change: key %q, scopes %q", active.Key, active.Scopes)
 	}
 	other := translate("trustGroups.memberUpdated", `{"trustGroupId":8,"candidateId":1,"updatedAt":"2026-03-01T10:05:00Z","status":"Frozen"}`)
@@ -67,49 +66,8 @@ func TestMemberRepetition(t *testing.T) {
 	}
 }
 
-func TestMembershipIsConfigurable(t *testing.T) {
-	p := provider(t, &tahdah.Membership{
-		Verbs:       map[string]string{"Group.Left!": "left"},
-		Group:       []string{"/data/0/g"},
-		LegalEntity: []string{"/data/1"},
-		ChangedAt:   []string{"/at"},
-		Confirmed:   true,
-	})
-	tr, err := p.Translate(request("group.left", `{"data":[{"g":"G1"},42],"at":"2026-03-01T10:05:00+01:00"}`))
-	if err != nil || len(tr.Facts) != 1 {
-		t.Fatalf("%d facts, %v", len(tr.Facts), err)
-	}
-	e := tr.Facts[0].Event.(domain.TrustgroupsMemberChanged)
-	if e.Group != "G1" || e.Member != "42" || e.Status != "left" || e.Assumed || e.ChangedAt.Hour() != 9 {
-		t.Errorf("%+v", e)
-	}
-	if tr, err := p.Translate(request("trustGroups.memberUpdated", `{}`)); err != nil || len(tr.Facts) > 0 {
-		t.Errorf("a verb that is not configured: %d facts, %v", len(tr.Facts), err)
-	}
-}
-
-func TestMembershipOff(t *testing.T) {
-	tr, err := provider(t, &tahdah.Membership{}).Translate(request("trustGroups.memberUpdated", `{}`))
-	if err != nil || tr.Reason != "unknown topic" {
-		t.Errorf("reason %q, %v", tr.Reason, err)
-	}
-}
-
-func TestMembershipRefused(t *testing.T) {
-	for name, m := range map[string]tahdah.Membership{
-		"verb without letters": {Verbs: map[string]string{"123": ""}},
-		"two statuses":         {Verbs: map[string]string{"member.left": "left", "memberLeft": "gone"}},
-		"no pointer":           {Group: []string{"trustGroupId"}},
-	} {
-		_, err := tahdah.New(tahdah.Config{Secrets: []string{samples.TahdahSecret}, Membership: &m})
-		if domain.CodeOf(err) != domain.Usage {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 func TestMemberList(t *testing.T) {
-	tr, err := provider(t, nil).Translate(request("trustGroups.membersAdded",
+	tr, err := provider(t, tahdah.Config{}).Translate(request("trustGroups.membersAdded",
 		`[{"trustGroupId":8,"legalEntityId":1,"status":"Active","until":"2026-12-31"},{"trustGroupId":8,"candidate":{"id":2},"status":{"name":"Pending"}}]`))
 	if err != nil || len(tr.Facts) != 2 || len(tr.Scopes) != 2 {
 		t.Fatalf("%d facts, scopes %q, %v", len(tr.Facts), tr.Scopes, err)

@@ -6,12 +6,16 @@
 // a new fact is derived: credit levels are told apart by the line they are of
 // (see [domain.Translation]), ledger entries by what is written in them.
 //
-// A number of money or credits is exact or the delivery is quarantined. What
-// the verb and body of a change in a trust group look like is not documented;
-// see [Membership].
+// A number of money or credits is exact or the delivery is quarantined. Of most
+// topics neither the verb nor the body is documented: they are read by mappings
+// that are assumed until somebody has compared them; see [Mapping].
+//
+// A request that our own fetcher made of one row of a list is read too, and what
+// it says is marked as listed: it outranks no webhook; see [Provider.Translate].
 package tahdah
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,15 +38,20 @@ type Config struct {
 	// can be replaced without losing a delivery.
 	Secrets []string
 
-	// Membership reads changes in trust groups. Nil is [DefaultMembership];
-	// one without verbs reads none.
-	Membership *Membership
+	// Mappings replace parts of the assumed mappings, by name; see [Mappings]. A
+	// part that is nil stays. One with verbs that are not nil and empty is off.
+	Mappings map[string]Mapping
+
+	// Verbs are further verbs of the topics that are documented, each with its
+	// meaning: "credits", "ledger-entry" or "legal-entity".
+	Verbs map[string]string
 }
 
 // A Provider verifies and translates the deliveries of one connection.
 type Provider struct {
-	secrets    secret.Set
-	membership Membership
+	secrets secret.Set
+	topics  map[string]topic // by the letters of a verb
+	members mapped           // reads rows of lists too
 }
 
 // New returns a provider, or an error with code [domain.Usage] if the
@@ -53,15 +62,15 @@ func New(c Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{secrets: secrets, membership: DefaultMembership()}
-	if c.Membership != nil {
-		m, err := c.Membership.normal()
-		if err != nil {
-			return nil, domain.Errorf(domain.Usage, op, "%w", err)
-		}
-		p.membership = m
+	mappings, err := c.mappings()
+	if err != nil {
+		return nil, domain.Errorf(domain.Usage, op, "%w", err)
 	}
-	return p, nil
+	topics, err := c.topics(mappings)
+	if err != nil {
+		return nil, domain.Errorf(domain.Usage, op, "%w", err)
+	}
+	return &Provider{secrets, topics, mappings[0]}, nil
 }
 
 // Verify returns how r was authenticated: by the hexadecimal HMAC-SHA-256 of
@@ -92,20 +101,22 @@ func unauthenticated(format string, args ...any) error {
 		WithHint("Compare the secret of this source with the signing secret of the webhook at Tahdah.")
 }
 
-// Verbs whose body is documented. Tahdah's own spelling of verbs is not
-// consistent, so they are compared without regard to case.
-const (
-	verbCredits     = "eventCredits.Updated"
-	verbEntry       = "finance.entry.created"
-	verbLegalEntity = "legalEntities.created"
-)
-
 // Translate returns the facts in an authentic request. A verb of which nothing
 // is kept has none, whatever its body.
+//
+// What was fetched is one row of a list that Tahdah's API gave. The only list
+// there is has the legal entities that are members of the trust groups of one,
+// "members/" and its id. What a row looks like is not documented: it is read as a
+// membership by the mapping of memberships if it names the group, the member and
+// the status, and as a legal entity if it has a name.
 func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 	d := &delivery{body: r.Body}
-	d.Topic = topic(http.Header(r.Header).Get(headerVerb))
-	err := p.translate(d)
+	var err error
+	if r.Fetched != "" {
+		err = p.row(d, r.Fetched)
+	} else {
+		err = p.webhook(d, http.Header(r.Header).Get(headerVerb))
+	}
 	if err == nil {
 		err = d.validate()
 	}
@@ -117,25 +128,28 @@ func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 	return d.Translation, nil
 }
 
-func (p *Provider) translate(d *delivery) error {
+// webhook reads a delivery under a verb.
+//
+// What cannot be told apart has the verb as its scope: the same bytes may be the
+// same level again, and what nobody understands today may be replayed when
+// somebody does.
+func (p *Provider) webhook(d *delivery, verb string) error {
+	d.Topic = domain.Label(strings.TrimSpace(verb))
+	known, ok := p.topics[letters(d.Topic)]
+	var err error
 	switch {
-	case strings.EqualFold(d.Topic, verbCredits):
-		d.Topic = verbCredits // one spelling: it is part of the key
-		return d.credits()
-	case strings.EqualFold(d.Topic, verbEntry):
-		d.Topic = verbEntry
-		return d.entry()
-	case strings.EqualFold(d.Topic, verbLegalEntity):
-		d.Topic = verbLegalEntity
-		return d.legalEntity()
+	case ok:
+		d.Topic = cmp.Or(known.name, d.Topic)
+		err = known.read(d)
 	case d.Topic == "":
-		return &domain.FieldError{Field: headerVerb, Reason: "is missing: does a proxy drop the header?"}
+		err = &domain.FieldError{Field: headerVerb, Reason: "is missing: does a proxy drop the header?"}
+	default:
+		d.Reason = "unknown topic"
 	}
-	if implied, ok := p.membership.Verbs[letters(d.Topic)]; ok {
-		return d.members(p.membership, implied)
+	if d.Key == "" && len(d.Scopes) == 0 {
+		d.scope(payload.Key("verb", strings.ToLower(d.Topic)))
 	}
-	d.Reason = "unknown topic"
-	return nil
+	return err
 }
 
 // A reader reads facts: what is wrong with one is wrong with the delivery.
@@ -145,7 +159,21 @@ type reader struct{ payload.Reader }
 type delivery struct {
 	domain.Translation
 	reader
-	body []byte
+	body   []byte
+	scoped map[string]bool // the scopes
+}
+
+// scope adds a scope, and reports false if it is there already.
+func (d *delivery) scope(s string) (added bool) {
+	if d.scoped[s] {
+		return false
+	}
+	if d.scoped == nil {
+		d.scoped = make(map[string]bool)
+	}
+	d.scoped[s] = true
+	d.Scopes = append(d.Scopes, s)
+	return true
 }
 
 // decode reads the body, which must be an object or a list as the verb has it.
@@ -174,6 +202,3 @@ func (d *delivery) validate() error {
 	}
 	return nil
 }
-
-// topic returns a verb as it can be recorded.
-func topic(verb string) string { return domain.Label(strings.TrimSpace(verb)) }

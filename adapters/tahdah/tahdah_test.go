@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,9 +25,10 @@ func request(verb, body string) domain.Request {
 }
 
 // provider returns a provider for the samples' secret.
-func provider(t testing.TB, membership *tahdah.Membership) *tahdah.Provider {
+func provider(t testing.TB, c tahdah.Config) *tahdah.Provider {
 	t.Helper()
-	p, err := tahdah.New(tahdah.Config{Secrets: []string{samples.TahdahSecret}, Membership: membership})
+	c.Secrets = []string{samples.TahdahSecret}
+	p, err := tahdah.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,14 +49,14 @@ func TestProvider(t *testing.T) {
 }
 
 func TestSamples(t *testing.T) {
-	p := provider(t, nil)
+	p := provider(t, tahdah.Config{})
 	intaketest.Samples(t, "tahdah", func(_ samples.Sample, r domain.Request) string {
 		return intaketest.Verified(t, p, r)
 	})
 }
 
 func TestVerifyByteOrderMark(t *testing.T) {
-	p := provider(t, nil)
+	p := provider(t, tahdah.Config{})
 	const mark = "\uFEFF"
 	for _, tt := range []struct{ name, signed, sent, how string }{
 		{"signed with it", mark + "[]", mark + "[]", "hmac-sha256, secret 1"},
@@ -81,6 +83,11 @@ func TestQuarantine(t *testing.T) {
 		entry   = "finance.entry.created"
 		member  = "trustGroups.memberUpdated"
 		removed = "trustGroups.memberRemoved"
+
+		personAdded  = "legalEntities.personAdded"
+		rolesUpdated = "legalEntities.rolesUpdated"
+		registered   = "registrations.created"
+		published    = "catalogue.entryPublished"
 	)
 	for _, tt := range []struct{ verb, body, want string }{
 		{credits, ``, "body is empty"},
@@ -115,11 +122,37 @@ func TestQuarantine(t *testing.T) {
 		{member, `{"trustGroupId":8,"legalEntityId":0,"candidateId":0,"status":"Active"}`, "legalEntityId is missing, and there is no candidate either"},
 		{member, `{"trustGroupId":8,"legalEntityId":1,"candidateId":2,"status":"Active"}`, "legalEntityId is there and so is candidateId: the member is one of them"},
 		{member, `{"trustGroupId":8,"legalEntityId":1}`, "status/name is missing"},
+		{member, `{"trustGroupId":8,"legalEntityId":1,"status":2}`, `status is "2", which is no word: say what it stands for in the words of the mapping`},
+		{member, `{"trustGroupId":8,"legalEntityId":1,"status":false}`, `status is "false", which is no word: say what it stands for in the words of the mapping`},
+		{member, `{"trustGroupId":8,"legalEntityId":1,"status":{"id":2}}`, "status is not a text"},
+		{member, `{"trustGroupId":8.5,"legalEntityId":1,"status":"Active"}`, "trustGroupId is not an id"},
+		{member, `{"trustGroupId":8,"legalEntityId":1,"status":"Active","expiresAt":"soon"}`, `expiresAt is "soon", not a date or a time`},
+		{member, `[{"trustGroupId":8,"legalEntityId":1,"status":"Active"},{"trustGroupId":8,"status":"Active"}]`, "1/legalEntityId is missing, and there is no candidate either"},
+		{member, `[[{"trustGroupId":8,"legalEntityId":1,"status":"Active"}]]`, "0 is not an object"},
+		{personAdded, `{"firstName":"Marta","legalEntityId":4388}`, "personId is missing"},
+		{personAdded, `{"personId":0}`, "personId is missing"},
+		{personAdded, `{"personId":{"id":1}}`, "personId is not a text"},
+		{personAdded, `{"personId":1,"addedAt":"yesterday"}`, `addedAt is "yesterday", not a date or a time`},
+		{personAdded, `[]x`, "body goes on after the document"},
+		{rolesUpdated, `{"personId":1}`, "roles is missing"},
+		{rolesUpdated, `{"personId":1,"roles":null}`, "roles is missing"},
+		{rolesUpdated, `{"personId":1,"roles":"Instructor"}`, "roles is not a list"},
+		{rolesUpdated, `{"personId":1,"roles":[{"name":"Instructor"},{}]}`, "roles/1/name is missing"},
+		{rolesUpdated, `{"personId":1,"roles":[["Instructor"]]}`, "roles/0 is not a text"},
+		{rolesUpdated, `{"personId":1,"roles":[null]}`, "roles/0 is missing"},
+		{rolesUpdated, `{"personId":1,"roles":["a\nb"]}`, "roles/0 cannot be a key"},
+		{rolesUpdated, `[{"personId":1,"roles":[]},{"roles":[]}]`, "1/personId is missing"},
+		{registered, `{"candidate":{"id":1}}`, "pathwayId is missing"},
+		{registered, `{"pathwayId":1,"candidate":{"name":"Priya"}}`, "candidateId is missing"},
+		{registered, `{"pathwayId":1,"candidateId":2,"registeredAt":"2026-13-01"}`, `registeredAt is "2026-13-01", not a date or a time`},
+		{published, `{"title":"Level 2"}`, "entryId is missing"},
+		{published, `{"entryId":true}`, "entryId is not an id"},
+		{published, `"9044"`, "body is not an object or a list"},
 		{removed, `{"trustGroupId":8,"legalEntityId":1,"status":"Active"}`, `status is "Active" under a verb that says "removed"`},
 		{member, `{"trustGroupId":8,"legalEntityId":1,"status":"Active","updatedAt":"now"}`, `updatedAt is "now", not a date or a time`},
 	} {
 		t.Run(tt.verb+" "+tt.body, func(t *testing.T) {
-			tr := intaketest.Quarantined(t, provider(t, nil), request(tt.verb, tt.body), tt.want)
+			tr := intaketest.Quarantined(t, provider(t, tahdah.Config{}), request(tt.verb, tt.body), tt.want)
 			if tr.Topic != tt.verb {
 				t.Errorf("topic %q", tr.Topic)
 			}
@@ -138,10 +171,17 @@ func TestTolerated(t *testing.T) {
 		{"odd date", "finance.entry.created", `{"header":{"dueDate":"soon"},"currency":{"isoCode":"gbp "},"debit":1,"credit":0}`, "odd-field:header/dueDate"},
 		{"no credit", "finance.entry.created", `{"header":{},"currency":{"isoCode":"GBP"},"debit":1,"paymentDetail":null}`, "credit-missing"},
 		{"no debit", "finance.entry.created", `{"header":{},"currency":{"isoCode":"GBP"},"credit":1}`, "debit-missing"},
+		{"a member as text, and more", "TRUSTGROUPS.MEMBERUPDATED", `{"TrustGroupId":"8","candidate_id":null,"legal_entity_id":"1","Status":" active ","extra":{"deep":[1]}}`, "assumed-mapping"},
+		{"a group name that is none", "trustGroups.memberUpdated", `{"trustGroupId":8,"trustGroupName":["x"],"legalEntityId":1,"status":"Active"}`, "assumed-mapping odd-field:trustGroupName"},
+		{"odd roles of a new person", "legalEntities.personAdded", `{"personId":1,"roles":[{"name":"a"},{}]}`, "assumed-mapping odd-field:roles"},
+		{"roles of a new person that are no list", "legalEntities.personAdded", `{"personId":1,"roles":{"name":"a"}}`, "assumed-mapping odd-field:roles"},
+		{"odd person", "legalEntities.personAdded", `{"personId":1,"firstName":7,"lastName":{},"email":"m***@example.com","legalEntityId":[]}`, "assumed-mapping bad-email odd-field:lastName odd-field:legalEntityId"},
+		{"odd registration", "registrations.created", `{"pathwayId":"402","pathwayName":[],"candidateId":"918233","registrationId":{},"status":"Completed","completedAt":"2026-03-04"}`, "assumed-mapping odd-field:pathwayName odd-field:registrationId"},
+		{"odd entry", "catalogue.entryPublished", `{"entryId":9044,"title":null,"price":[],"status":{}}`, "assumed-mapping odd-field:price odd-field:status"},
 		{"odd attributes", "legalEntities.created", `{"name":"x","timezone":[],"addedAt":"?","town":"a\nb"}`, "odd-field:addedAt odd-field:timezone odd-field:town"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tr, err := provider(t, nil).Translate(request(tt.verb, tt.body))
+			tr, err := provider(t, tahdah.Config{}).Translate(request(tt.verb, tt.body))
 			if err != nil || len(tr.Facts) == 0 {
 				t.Fatalf("%d facts, %v", len(tr.Facts), err)
 			}
@@ -153,26 +193,32 @@ func TestTolerated(t *testing.T) {
 }
 
 func TestUnknownTopics(t *testing.T) {
-	for _, verb := range []string{"eventCredits.Archived", "legalEntities.personAdded", "trustGroups.created", strings.Repeat("é", 400), "a\xffb"} {
-		tr, err := provider(t, nil).Translate(request(verb, "not even JSON"))
+	for _, verb := range []string{"eventCredits.Archived", "legalEntities.archived", "trustGroups.created", "123", strings.Repeat("é", 400), "a\xffb"} {
+		tr, err := provider(t, tahdah.Config{}).Translate(request(verb, "not even JSON"))
 		if err != nil || len(tr.Facts) > 0 || tr.Reason == "" {
 			t.Errorf("%.20q: %d facts, reason %q, %v", verb, len(tr.Facts), tr.Reason, err)
+		}
+		if tr.Key != "" || len(tr.Scopes) != 1 || !strings.HasPrefix(tr.Scopes[0], "verb/") {
+			t.Errorf("%.20q: key %q, scopes %q; it may be a level", verb, tr.Key, tr.Scopes)
 		}
 	}
 }
 
 // TestNoVerb has a proxy drop the header that says what a body is.
 func TestNoVerb(t *testing.T) {
-	_, err := provider(t, nil).Translate(request("", `[{"id":7}]`))
+	tr, err := provider(t, tahdah.Config{}).Translate(request("", `[{"id":7}]`))
 	if field, ok := errors.AsType[*domain.FieldError](err); !ok || field.Field != "Webhook-Verb" {
 		t.Errorf("translated: %v", err)
+	}
+	if !slices.Equal(tr.Scopes, []string{"verb/"}) {
+		t.Errorf("scopes %q", tr.Scopes)
 	}
 }
 
 // TestEntryKey says which entries are one and which are two.
 func TestEntryKey(t *testing.T) {
 	key := func(debit, number, items string) string {
-		tr, _ := provider(t, nil).Translate(request("finance.entry.created", fmt.Sprintf(
+		tr, _ := provider(t, tahdah.Config{}).Translate(request("finance.entry.created", fmt.Sprintf(
 			`{"header":{},"debit":%s,"currency":{"isoCode":"GBP"},"invoiceDetail":{"number":%s,"items":%s}}`, debit, number, items)))
 		return tr.Key
 	}
@@ -201,7 +247,7 @@ func TestEntryKey(t *testing.T) {
 }
 
 func TestEntryOfLongKeyIsBounded(t *testing.T) {
-	tr, err := provider(t, nil).Translate(request("finance.entry.created",
+	tr, err := provider(t, tahdah.Config{}).Translate(request("finance.entry.created",
 		`{"header":{},"debit":1,"credit":0,"currency":{"isoCode":"GBP"},"invoiceDetail":{"number":"`+strings.Repeat("9", 250)+`"}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -214,10 +260,13 @@ func TestEntryOfLongKeyIsBounded(t *testing.T) {
 
 func FuzzTranslate(f *testing.F) {
 	for _, r := range intaketest.Requests(f, "tahdah") {
-		f.Add(http.Header(r.Header).Get("Webhook-Verb"), r.Body)
+		f.Add(http.Header(r.Header).Get("Webhook-Verb"), "", r.Body)
 	}
-	p := provider(f, nil)
-	f.Fuzz(func(t *testing.T, verb string, body []byte) {
-		intaketest.Check(t, p, request(verb, string(body)))
+	f.Add("", "members/4021", []byte(`{"legalEntityId":4388,"name":"Solent Ltd","trustGroupId":812,"status":"Active"}`))
+	p := provider(f, tahdah.Config{})
+	f.Fuzz(func(t *testing.T, verb, fetched string, body []byte) {
+		r := request(verb, string(body))
+		r.Fetched = fetched
+		intaketest.Check(t, p, r)
 	})
 }

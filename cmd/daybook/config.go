@@ -14,7 +14,6 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/daybook-ledger/daybook/adapters/intake"
-	"github.com/daybook-ledger/daybook/adapters/tahdah"
 	"github.com/daybook-ledger/daybook/domain"
 )
 
@@ -32,19 +31,19 @@ type databaseConfig struct {
 }
 
 type sourceConfig struct {
-	Name            string            `toml:"name"`
-	Provider        string            `toml:"provider"`
-	Secrets         []string          `toml:"secrets"`
-	DefaultCurrency string            `toml:"default_currency"`
-	BookTests       bool              `toml:"book_tests"`
-	Organizations   []string          `toml:"organizations"`
-	APIToken        string            `toml:"api_token"`        // "env:NAME" or "file:PATH"; "": nothing is fetched
-	APIURL          string            `toml:"api_url"`          // "": the provider's own
-	APIAuth         string            `toml:"api_auth"`         // Credly: authBasic …; "": authBasic
-	APITokenIssued  time.Time         `toml:"api_token_issued"` // Credly: its tokens last tokenLife
-	Membership      *membershipConfig `toml:"membership"`
+	Name            string    `toml:"name"`
+	Provider        string    `toml:"provider"`
+	Secrets         []string  `toml:"secrets"`
+	DefaultCurrency string    `toml:"default_currency"`
+	BookTests       bool      `toml:"book_tests"`
+	Organizations   []string  `toml:"organizations"`
+	APIToken        string    `toml:"api_token"`        // "env:NAME" or "file:PATH"; "": nothing is fetched
+	APIURL          string    `toml:"api_url"`          // "": the provider's own
+	APIAuth         string    `toml:"api_auth"`         // Credly: authBasic …; "": authBasic
+	APITokenIssued  time.Time `toml:"api_token_issued"` // Credly: its tokens last tokenLife
 	intakeConfig
 	braincertConfig
+	mappingsConfig
 
 	// OperationsMember is what Tahdah calls the list in a request to add credits.
 	OperationsMember string `toml:"operations_member"`
@@ -69,53 +68,6 @@ type braincertConfig struct {
 // isZero reports whether nothing of it is configured.
 func (c braincertConfig) isZero() bool {
 	return c.Topic == "" && c.Domain == "" && c.Thousands == "" && len(c.Fields) == 0
-}
-
-// membershipConfig overrides parts of how Tahdah's trust-group webhooks, which
-// are not documented, are read. Each list has JSON pointers to try in order.
-type membershipConfig struct {
-	Verbs       map[string]string `toml:"verbs"`
-	Group       []string          `toml:"group"`
-	GroupName   []string          `toml:"group_name"`
-	LegalEntity []string          `toml:"legal_entity"`
-	Candidate   []string          `toml:"candidate"`
-	Status      []string          `toml:"status"`
-	From        []string          `toml:"from"`
-	Until       []string          `toml:"until"`
-	ChangedAt   []string          `toml:"changed_at"`
-	Confirmed   bool              `toml:"confirmed"`
-}
-
-// membership returns the mapping of a Tahdah source: the default one with what
-// is configured in its place.
-func (s sourceConfig) membership() *tahdah.Membership {
-	m := tahdah.DefaultMembership()
-	c := s.Membership
-	if c == nil {
-		return &m
-	}
-	if c.Verbs != nil {
-		m.Verbs = c.Verbs
-	}
-	for _, list := range []struct {
-		from []string
-		into *[]string
-	}{
-		{c.Group, &m.Group},
-		{c.GroupName, &m.GroupName},
-		{c.LegalEntity, &m.LegalEntity},
-		{c.Candidate, &m.Candidate},
-		{c.Status, &m.Status},
-		{c.From, &m.From},
-		{c.Until, &m.Until},
-		{c.ChangedAt, &m.ChangedAt},
-	} {
-		if list.from != nil {
-			*list.into = list.from
-		}
-	}
-	m.Confirmed = c.Confirmed
-	return &m
 }
 
 // defaultConfigFile is read if no other is named and it is there.
@@ -165,8 +117,6 @@ func (c config) check() error {
 				WithHint("Names that begin with " + demoPrefix + " are the demo's.")
 		case providers[s.Provider] == nil:
 			return noProvider(op, s.Provider)
-		case s.Membership != nil && s.Provider != "tahdah":
-			return domain.Errorf(domain.Usage, op, "source %s: membership is for tahdah", s.Name)
 		case !s.braincertConfig.isZero() && s.Provider != "braincert":
 			return domain.Errorf(domain.Usage, op, "source %s: topic, domain, thousands and fields are for braincert", s.Name)
 		case (s.APIAuth != "" || !s.APITokenIssued.IsZero()) && s.Provider != "credly":
@@ -176,6 +126,9 @@ func (c config) check() error {
 		}
 		if err := s.checkIntake(); err != nil {
 			return domain.Errorf(domain.Usage, op, "source %s: %w", s.Name, err).WithHint(domain.HintOf(err))
+		}
+		if err := s.checkMappings(); err != nil {
+			return domain.Errorf(domain.Usage, op, "source %s: %w", s.Name, err)
 		}
 		seen[s.Name] = true
 	}

@@ -17,7 +17,7 @@ func TestDemo(t *testing.T) {
 	n := len(webhooks(t))
 	var before map[string]string
 	for _, want := range []string{
-		"87 deliveries: 78 accepted, 3 conflict, 6 unrecognized",
+		"87 deliveries: 82 accepted, 3 conflict, 2 unrecognized",
 		fmt.Sprintf("%d deliveries: %[1]d duplicate", n),
 	} {
 		p := start(t, url, nil, "demo", "--pace", "0")

@@ -90,7 +90,7 @@ func (a *app) checkConfig(c *checks) {
 		c.addErr("source "+s.Name, err, s.Provider)
 		a.checkAPI(c, s)
 		for _, assumed := range s.assumed() {
-			c.add("source "+s.Name, checkAssumed, assumed+": compare with a real delivery, then set confirmed = true in its [source.membership]")
+			c.add("source "+s.Name, checkAssumed, fmt.Sprintf("%s: compare with a real delivery, then set confirmed = true in its [source.%s]", assumed.What, assumed.Mapping))
 		}
 	}
 }

@@ -34,7 +34,7 @@ func allProjections() []*projections.Projection {
 // To add one, write its folder under adapters and add its line here.
 var providers = map[string]func(source sourceConfig, secrets []string) (intake.Provider, error){
 	"tahdah": func(s sourceConfig, secrets []string) (intake.Provider, error) {
-		return tahdah.New(tahdah.Config{Secrets: secrets, Membership: s.membership()})
+		return tahdah.New(s.tahdah(secrets))
 	},
 	"thinkific": func(s sourceConfig, secrets []string) (intake.Provider, error) {
 		return thinkific.New(thinkific.Config{Secrets: secrets, DefaultCurrency: s.DefaultCurrency})

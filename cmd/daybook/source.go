@@ -40,22 +40,17 @@ func (a *app) sourceList() error {
 		if s.Provider == "credly" {
 			path += "/SECRET"
 		}
+		var assumed []string
+		for _, a := range s.assumed() {
+			assumed = append(assumed, a.What)
+		}
 		status := "ok"
 		if _, err := newSource(s); err != nil {
 			status = err.Error()
 		}
 		answer.Rows = append(answer.Rows, []projections.Cell{
-			{Text: s.Name}, {Text: s.Provider}, {Text: path}, {Text: status}, {Text: strings.Join(s.assumed(), "; ")},
+			{Text: s.Name}, {Text: s.Provider}, {Text: path}, {Text: status}, {Text: strings.Join(assumed, "; ")},
 		})
 	}
 	return a.printWhole(answer)
-}
-
-// assumed returns what daybook takes for granted about a source because its
-// provider does not document it.
-func (s sourceConfig) assumed() []string {
-	if s.Provider == "tahdah" && !s.membership().Confirmed && len(s.membership().Verbs) > 0 {
-		return []string{"verb and body of trust-group member changes"}
-	}
-	return nil
 }
