@@ -98,3 +98,12 @@ type ReceiptRecord struct {
 	Kind     Kind      `json:"kind"`
 	Leaf     string    `json:"leaf"` // base64 leaf hash in the log's Merkle tree
 }
+
+// A Notice is a delivery of the log that may say no more than that there is
+// something to be fetched.
+type Notice struct {
+	Position   int64 // of its record
+	Delivery   ulid.ULID
+	RecordedAt time.Time
+	Body       []byte // exact bytes
+}

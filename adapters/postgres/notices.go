@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+
+	"github.com/lib/pq"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/daybook-ledger/daybook/domain"
+)
+
+//go:embed notices.sql
+var noticesSQL string
+
+// noticesPage is how many notices are read at once.
+const noticesPage = 1000
+
+// Notices reads from the log what may have to be fetched from a provider, and
+// keeps cursors of who fetches it. The pool must be for the role [RoleProjector].
+type Notices struct{ db *sql.DB }
+
+// NewNotices returns a reader of the log in db.
+func NewNotices(db *sql.DB) Notices { return Notices{db} }
+
+// Notices returns the first deliveries of a source after a position that its
+// provider sent by itself and that are a notice or in quarantine, and the position
+// up to which there are no others.
+func (n Notices) Notices(ctx context.Context, source string, after int64) (list []domain.Notice, upTo int64, err error) {
+	// The head is read first: what is appended meanwhile is behind it.
+	head, err := Head(ctx, n.db)
+	if err != nil {
+		return nil, after, err
+	}
+	rows, err := n.db.QueryContext(ctx, noticesSQL, source, after, head, noticesPage)
+	if err != nil {
+		return nil, after, unreachable(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d domain.Notice
+		var id string
+		if err := rows.Scan(&d.Position, &d.RecordedAt, &id, &d.Body); err != nil {
+			return nil, after, err
+		}
+		if d.Delivery, err = ulid.ParseStrict(id); err != nil {
+			return nil, after, domain.Errorf(domain.Differs, "read notices", "%q: %w", id, err)
+		}
+		list = append(list, d)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, after, unreachable(err)
+	}
+	if len(list) == noticesPage {
+		return list, list[len(list)-1].Position, nil
+	}
+	return list, max(head, after), nil
+}
+
+// Statuses returns what became of the deliveries of a source with the given keys,
+// by key; of several, the first. Those that are not there are left out.
+func (n Notices) Statuses(ctx context.Context, source string, keys []string) (map[string]domain.Status, error) {
+	stored := make(pq.StringArray, len(keys))
+	byStored := make(map[string]string, len(keys))
+	for i, key := range keys {
+		stored[i] = short(key)
+		byStored[stored[i]] = key
+	}
+	rows, err := n.db.QueryContext(ctx, `SELECT DISTINCT ON (key) key, status FROM delivery WHERE source = $1 AND key = ANY ($2) ORDER BY key, position`, source, stored)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	defer rows.Close()
+	statuses := make(map[string]domain.Status)
+	for rows.Next() {
+		var key string
+		var status domain.Status
+		if err := rows.Scan(&key, &status); err != nil {
+			return nil, err
+		}
+		statuses[byStored[key]] = status
+	}
+	return statuses, unreachable(rows.Err())
+}
+
+// Cursor returns where a follower is, 0 if it has never been anywhere.
+func (n Notices) Cursor(ctx context.Context, follower string) (position int64, err error) {
+	err = n.db.QueryRowContext(ctx, `SELECT coalesce((SELECT position FROM cursor WHERE follower = $1), 0)`, follower).Scan(&position)
+	return position, unreachable(err)
+}
+
+// Advance moves a follower on. It never moves back.
+func (n Notices) Advance(ctx context.Context, follower string, position int64) error {
+	return inTx(ctx, n.db, nil, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO cursor (follower, position) VALUES ($1, $2)
+			ON CONFLICT (follower) DO UPDATE SET position = greatest(cursor.position, excluded.position), updated_at = now()`, follower, position)
+		return err
+	})
+}
