@@ -1,0 +1,86 @@
+package fetch
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/payload"
+)
+
+// Sweep walks the list of everything that there may have been a notice of, and
+// fetches and appends what the log has no answer to, unless a notice is about to
+// be settled. So it finds what happened while nobody listened, and what was given
+// up too early. It returns how many answers it has appended. Told, unless it is
+// nil, is told after each page how many rows were looked at, and of how many; 0:
+// nobody knows.
+func (e *Enricher) Sweep(ctx context.Context, told func(seen, total int64)) (found int, err error) {
+	var seen int64
+	err = e.Client.Walk(ctx, e.Events, e.Resource, 1, time.Time{}, func(_ int64, page domain.Page) error {
+		missing, err := e.missing(ctx, page.Rows)
+		if err != nil {
+			return err
+		}
+		for _, n := range missing {
+			ok, err := e.fill(ctx, n)
+			if err != nil {
+				return err
+			}
+			if ok {
+				found++
+			}
+		}
+		if seen += int64(len(page.Rows)); told != nil {
+			told(seen, page.Total)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// missing returns what the log has no answer to, of what the rows of a page name.
+func (e *Enricher) missing(ctx context.Context, rows []domain.Row) ([]domain.BadgesNoticed, error) {
+	var listed []domain.BadgesNoticed
+	var keys []string
+	for _, row := range rows {
+		if n, ok := e.Noticer.Noticed(row.Body); ok {
+			listed = append(listed, n)
+			keys = append(keys, payload.Key(n.Notice), e.Noticer.AnswerKey(n.Notice), unverifiedKey(n.Notice))
+		}
+	}
+	known, err := e.Log.Statuses(ctx, e.Source, keys)
+	if err != nil {
+		return nil, err
+	}
+	var missing []domain.BadgesNoticed
+	for _, n := range listed {
+		given := known[unverifiedKey(n.Notice)] != ""
+		waits := known[payload.Key(n.Notice)] == domain.Accepted && !given
+		if known[e.Noticer.AnswerKey(n.Notice)] == "" && !waits {
+			missing = append(missing, n)
+		}
+	}
+	return missing, nil
+}
+
+// fill fetches and appends what a row of the list names. What cannot be found is
+// passed over: the list and the thing itself are not of the same moment.
+func (e *Enricher) fill(ctx context.Context, n domain.BadgesNoticed) (bool, error) {
+	q, fetched := e.Noticer.Ask(n)
+	answer, err := e.Client.Do(ctx, q)
+	if err == nil {
+		err = e.Noticer.Confirm(n, answer.Body)
+	}
+	switch domain.CodeOf(err) {
+	case "":
+		return true, e.record(ctx, answer, fetched, ulid.ULID{})
+	case domain.NotFound, domain.Differs, domain.Invalid, domain.TooLarge:
+		e.Logger.LogAttrs(ctx, slog.LevelWarn, "listed, and not found as listed", slog.String("source", e.Source),
+			slog.String("fetched", fetched), slog.Any("error", err))
+		return false, nil
+	}
+	return false, err
+}
