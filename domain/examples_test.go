@@ -40,16 +40,8 @@ func examples() []domain.Event {
 		domain.CreditsAdjusted{
 			Line: "70412", Template: "318", Quantity: number("-1"), Reference: "T-9", Reason: "given back by telephone", By: "ops@example.com",
 		},
-		domain.SalesSold{
-			Order: "ORD_qk7TZx2MbV", Number: "20043",
-			Lines: []domain.SaleLine{{
-				ItemType: "course", Item: "909120", Name: "Track Safety Foundation", Quantity: number("2"),
-				Price: number("100"), Discount: number("20.05"), Amount: number("179.95"),
-			}},
-			Charges: number("1.20"), Discounts: number("20.05"), Total: number("181.15"), Currency: "USD", PaymentStatus: "paid",
-			PaymentType: "one-time", Coupon: "SPRING", Flags: []string{"total-differs"},
-			Buyer: domain.Buyer{Person: "789310", Name: "Amina Yusuf", Email: "amina.yusuf@example.com"},
-		},
+		sold(),
+		domain.SalesListed(sold()),
 		domain.SalesPaid{Payment: payment},
 		domain.SalesPaymentFailed{Payment: payment},
 		domain.SalesRefunded{Payment: payment},
@@ -79,6 +71,11 @@ func examples() []domain.Event {
 			Learner: learner, Subject: domain.Subject{SubjectType: domain.SubjectTest, Subject: "771034", SubjectName: "Track Safety Exam"},
 			TestedAt: at("2026-03-09T21:02:50Z"), Score: new(number("84.5")), PassingScore: new(number("75")),
 			Outcome: domain.OutcomePassed, Attempt: "2",
+		},
+		domain.LearningListed{
+			Learner: learner, Subject: course, Enrolment: "97511", ListedAt: at("2026-03-20T08:00:00Z"), EnrolledAt: at("2026-02-20T22:16:52.255Z"),
+			StartedAt: at("2026-02-20T22:17:01.891Z"), AccessUntil: at("2027-02-20T00:00:00Z"), Trial: true,
+			Reported: "0.24", Scale: domain.ScaleFraction, CompletedAt: at("2026-03-10T12:00:00Z"),
 		},
 		domain.BadgesNoticed{
 			Notice: "6e6c1093-d3b3-572d-bd66-633ef8ef0e15", Organization: "a0c1f2d4-7b3e-4c59-9d18-2f6b7e40c811",
@@ -140,6 +137,19 @@ func organizationSeen() domain.DirectoryOrganizationSeen {
 		VATNumber: "GB123456789", CharityNumber: "1098765", CurrencyCode: "1", Timezone: "UK/London",
 		Website: "https://ardent.example.com", AddedAt: at("2026-01-05T09:30:00Z"), Description: "Track works",
 		Email: "office@ardent.example.com", Address: "1 Station Road\nHolbeck",
+	}
+}
+
+func sold() domain.SalesSold {
+	return domain.SalesSold{
+		Order: "ORD_qk7TZx2MbV", Number: "20043",
+		Lines: []domain.SaleLine{{
+			ItemType: "course", Item: "909120", Name: "Track Safety Foundation", Quantity: number("2"),
+			Price: number("100"), Discount: number("20.05"), Amount: number("179.95"),
+		}},
+		Charges: number("1.20"), Discounts: number("20.05"), Total: number("181.15"), Currency: "USD", PaymentStatus: "paid",
+		PaymentType: "one-time", Coupon: "SPRING", Flags: []string{"total-differs"},
+		Buyer: domain.Buyer{Person: "789310", Name: "Amina Yusuf", Email: "amina.yusuf@example.com"},
 	}
 }
 

@@ -198,3 +198,42 @@ func (e LearningTested) Validate() error {
 	c.label("attempt", e.Attempt)
 	return c.err
 }
+
+// LearningListed says what a provider's API listed of an enrolment. A row of the
+// list is told in parts, each a fact that occurred when it says: that a person was
+// enrolled, how far he has come, that he completed the course. It fills in what
+// no webhook has said, and outranks nothing.
+type LearningListed struct {
+	Learner
+	Subject
+	Enrolment   string    `json:"enrolment"`             // the provider's id of the enrolment
+	ListedAt    time.Time `json:"listed_at,omitzero"`    // when the API was asked: what it calls people and courses was so then
+	EnrolledAt  time.Time `json:"enrolled_at,omitzero"`  //
+	StartedAt   time.Time `json:"started_at,omitzero"`   //
+	AccessUntil time.Time `json:"access_until,omitzero"` // end of access, not of any certificate
+	Trial       bool      `json:"trial,omitempty"`       // a preview, which certifies nothing
+	Reported    string    `json:"reported,omitempty"`    // the percentage as listed
+	Scale       string    `json:"scale,omitempty"`       // of Reported: one of the Scale constants
+	CompletedAt time.Time `json:"completed_at,omitzero"` // zero: it does not say that the course is completed
+}
+
+// Kind implements [Event].
+func (LearningListed) Kind() Kind { return "learning.listed.v1" }
+
+// Validate implements [Event].
+func (e LearningListed) Validate() error {
+	var c check
+	c.learning(e.Learner, e.Subject)
+	c.id("enrolment", e.Enrolment)
+	c.time("listed_at", e.ListedAt)
+	c.time("enrolled_at", e.EnrolledAt)
+	c.time("started_at", e.StartedAt)
+	c.time("access_until", e.AccessUntil)
+	c.label("reported", e.Reported)
+	c.oneOf("scale", e.Scale, "", ScalePercent, ScaleFraction, ScaleUnknown)
+	c.time("completed_at", e.CompletedAt)
+	if (e.Reported == "") != (e.Scale == "") {
+		c.fail("scale", "does not go with the percentage %q", e.Reported)
+	}
+	return c.err
+}

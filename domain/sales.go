@@ -83,6 +83,18 @@ func (e *SalesSold) personal(visit personalVisitor) {
 	visit("buyer/email", &e.Buyer.Email)
 }
 
+// SalesListed says what a provider's API listed of an order. It is the sale if no
+// webhook tells of it; what a webhook says of it counts instead.
+type SalesListed SalesSold
+
+// Kind implements [Event].
+func (SalesListed) Kind() Kind { return "sales.listed.v1" }
+
+// Validate implements [Event].
+func (e SalesListed) Validate() error { return SalesSold(e).Validate() }
+
+func (e *SalesListed) personal(visit personalVisitor) { (*SalesSold)(e).personal(visit) }
+
 // A Payment is money that moved, or failed to, for an order.
 type Payment struct {
 	Transaction string          `json:"transaction"`

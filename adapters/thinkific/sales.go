@@ -13,18 +13,25 @@ import (
 // sold reads order.created: what is due, not what was paid.
 func sold(d *delivery) domain.Event {
 	v := d.payload
+	return d.order(domain.Buyer{
+		Person: d.OptionalID(v.Get("user", "id")),
+		Name:   d.name(v.Get("user")),
+		Email:  d.email(v.Get("user", "email")),
+	}, v.Get("coupon", "code"))
+}
+
+// order reads an order, whose buyer and coupon are elsewhere in a list than in a
+// webhook.
+func (d *delivery) order(buyer domain.Buyer, coupon payload.Value) domain.SalesSold {
+	v := d.payload
 	e := domain.SalesSold{
 		Order:         d.ID(v.Get("id")),
 		Number:        d.TryLabel(v.Get("order_number")),
 		Currency:      d.currency,
 		PaymentStatus: d.TryLabel(v.Get("status")),
 		PaymentType:   d.TryLabel(v.Get("payment_type")),
-		Coupon:        d.TryLabel(v.Get("coupon", "code")),
-		Buyer: domain.Buyer{
-			Person: d.OptionalID(v.Get("user", "id")),
-			Name:   d.name(v.Get("user")),
-			Email:  d.email(v.Get("user", "email")),
-		},
+		Coupon:        d.TryLabel(coupon),
+		Buyer:         buyer,
 	}
 	if e.Buyer.Name == "" {
 		e.Buyer.Name = domain.Personal(d.TryText(v.Get("billing_name")))

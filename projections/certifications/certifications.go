@@ -7,8 +7,10 @@
 // certificate erases one that is known, and no older state of a badge overwrites
 // a newer one. A list of an employee's badges says less than what is reported of a
 // badge itself: it fills in, and moves a badge on in its life, but never back.
-// That an employer does not see a badge says nothing about it. Expiry is not stored: it is a date that passes, and is judged as
-// of the moment a question is about.
+// That an employer does not see a badge says nothing about it. Nor does a list of
+// enrolments change what a webhook told of the same enrolment: it fills in, and
+// its percentage counts if it is the later one. Expiry is not stored: it is a date
+// that passes, and is judged as of the moment a question is about.
 //
 // Quizzes, classes and trials certify nothing and are left out.
 package certifications
@@ -85,6 +87,11 @@ type status struct {
 	clock           time.Time // when what decides the status happened
 	flags           string
 	facts           string // what the row is derived from; see [evidence]
+
+	subjectNameListed bool      // no webhook names it
+	progressListed    bool      // progress is a list's
+	toldEnrolledAt    time.Time // first one that a webhook told
+	toldStartedAt     time.Time // first one that a webhook told
 }
 
 // A step is one fact about one row.
@@ -136,6 +143,10 @@ var statuses = projections.NewKeyed("status", 4,
 	projections.Time("clock", func(s *status) *time.Time { return &s.clock }),
 	projections.Text("flags", func(s *status) *string { return &s.flags }),
 	projections.Text("facts", func(s *status) *string { return &s.facts }),
+	projections.Bool("subject_name_listed", func(s *status) *bool { return &s.subjectNameListed }),
+	projections.Bool("progress_listed", func(s *status) *bool { return &s.progressListed }),
+	projections.Time("told_enrolled_at", func(s *status) *time.Time { return &s.toldEnrolledAt }),
+	projections.Time("told_started_at", func(s *status) *time.Time { return &s.toldStartedAt }),
 )
 
 var history = projections.NewJournal("history",
@@ -152,13 +163,14 @@ var history = projections.NewJournal("history",
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "certifications",
-		Version: 3,
+		Version: 4,
 		Tables:  []projections.Table{statuses, history, employments, visibilities},
 		Kinds: domain.KindsOf(
 			domain.LearningEnrolled{},
 			domain.LearningProgressed{},
 			domain.LearningCompleted{},
 			domain.LearningTested{},
+			domain.LearningListed{},
 			domain.BadgesReported{},
 			domain.BadgesListed{},
 			domain.BadgesDeleted{},
@@ -184,19 +196,23 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 	switch e := r.Event.(type) {
 	case domain.LearningEnrolled:
 		if certifies(e.Subject) && !e.Trial {
-			return learn(tx, r, e.Learner, e.Subject, enrolled{e, r.OccurredAt})
+			return learn(tx, r, e.Learner, e.Subject, nameIn(r, e.Subject), enrolled{e, r.OccurredAt})
 		}
 	case domain.LearningProgressed:
 		if certifies(e.Subject) {
-			return learn(tx, r, e.Learner, e.Subject, progressed{e, r.OccurredAt})
+			return learn(tx, r, e.Learner, e.Subject, nameIn(r, e.Subject), progressed{e, r.OccurredAt})
 		}
 	case domain.LearningCompleted:
 		if certifies(e.Subject) {
-			return learn(tx, r, e.Learner, e.Subject, completed{e})
+			return learn(tx, r, e.Learner, e.Subject, nameIn(r, e.Subject), completed{e})
 		}
 	case domain.LearningTested:
 		if certifies(e.Subject) {
-			return learn(tx, r, e.Learner, e.Subject, tested{e, r.OccurredAt})
+			return learn(tx, r, e.Learner, e.Subject, nameIn(r, e.Subject), tested{e, r.OccurredAt})
+		}
+	case domain.LearningListed:
+		if certifies(e.Subject) && !e.Trial {
+			return listEnrolment(tx, r, e)
 		}
 	case domain.BadgesReported:
 		return badge(tx, r, e.Badge, reported{e, r.OccurredAt})
@@ -224,12 +240,12 @@ type fact interface {
 }
 
 // learn takes up a fact about a person and a course or test.
-func learn(tx *projections.Tx, r *domain.Record, l domain.Learner, s domain.Subject, f fact) error {
+func learn(tx *projections.Tx, r *domain.Record, l domain.Learner, s domain.Subject, called name, f fact) error {
 	row, _ := statuses.Get(tx, r.Source, s.SubjectType, s.Subject, l.Person)
 	before := row
 	row.source, row.subjectType, row.subject, row.personKey = r.Source, s.SubjectType, s.Subject, l.Person
 	row.person = l.Person
-	row.call(s.SubjectName, r.OccurredAt)
+	row.call(called)
 	return take(tx, before, row, f, describeLearning)
 }
 
@@ -282,15 +298,29 @@ func (s status) note(tx *projections.Tx, what, effect string, clock time.Time) {
 // shown returns the cells of a row without what is only there to derive it.
 func (s status) shown() []projections.Cell {
 	s.facts, s.subjectNameAt, s.progressAt, s.progressedAt = "", time.Time{}, time.Time{}, time.Time{}
+	s.subjectNameListed, s.progressListed, s.toldEnrolledAt, s.toldStartedAt = false, false, time.Time{}, time.Time{}
 	return statuses.Cells(&s)
 }
 
-// call takes up what the subject is called: the latest name counts, of two at
-// the same time the greater one.
-func (s *status) call(name string, at time.Time) {
-	if name != "" && cmp.Or(at.Compare(s.subjectNameAt), cmp.Compare(name, s.subjectName)) > 0 {
-		s.subjectName, s.subjectNameAt = name, at
+// A name is what a subject is called, and since when somebody says so.
+type name struct {
+	text   string
+	at     time.Time
+	listed bool // by a list
+}
+
+// nameIn returns what a webhook calls a subject.
+func nameIn(r *domain.Record, s domain.Subject) name { return name{s.SubjectName, r.OccurredAt, false} }
+
+// call takes up what the subject is called: a webhook's name counts, then the
+// latest, then, of two at the same time, the greater one.
+func (s *status) call(n name) {
+	worse := n.listed && !s.subjectNameListed && s.subjectName != ""
+	better := !n.listed && s.subjectNameListed
+	if n.text == "" || worse || !better && cmp.Or(n.at.Compare(s.subjectNameAt), cmp.Compare(n.text, s.subjectName)) <= 0 {
+		return
 	}
+	s.subjectName, s.subjectNameAt, s.subjectNameListed = n.text, n.at, n.listed
 }
 
 // shownStatus returns the status as of a moment: what was achieved and is not

@@ -94,15 +94,18 @@ func learning(t *rapid.T, text func(label string, of ...string) string) domain.E
 		SubjectType: text("type", "course", "course", "test", "test", "quiz", "pathway"),
 		Subject:     "7", SubjectName: text("name", "", "A", "B"),
 	}
-	switch rapid.IntRange(0, 3).Draw(t, "kind") {
+	enrolment := text("enrolment", "", "e1", "e2")
+	switch rapid.IntRange(0, 4).Draw(t, "kind") {
+	case 4:
+		return listedEnrolment(t, text, who, what)
 	case 0:
 		return domain.LearningEnrolled{
-			Learner: who, Subject: what, EnrolledAt: moment(t, "enrolled_at", 0),
+			Learner: who, Subject: what, Enrolment: enrolment, EnrolledAt: moment(t, "enrolled_at", 0),
 			StartedAt: moment(t, "started_at", 0), Trial: text("trial", "", "", "", "yes") != "",
 		}
 	case 1:
 		return domain.LearningProgressed{
-			Learner: who, Subject: what, Reported: text("reported", "", "1", "0.5", "100"),
+			Learner: who, Subject: what, Enrolment: enrolment, StartedAt: moment(t, "started_at", 0), Reported: text("reported", "", "1", "0.5", "100"),
 			Scale: text("scale", domain.ScalePercent, domain.ScaleUnknown), Activity: text("activity", "", "lesson/1"),
 		}
 	case 2:
@@ -123,7 +126,7 @@ func learning(t *rapid.T, text func(label string, of ...string) string) domain.E
 	if c.Expiry == domain.ExpiryOn {
 		c.ExpiresAt = moment(t, "expires_at", 1)
 	}
-	return domain.LearningCompleted{Learner: who, Subject: what, CompletedAt: moment(t, "completed_at", 1), Certificate: c}
+	return domain.LearningCompleted{Learner: who, Subject: what, Enrolment: enrolment, CompletedAt: moment(t, "completed_at", 1), Certificate: c}
 }
 
 // TestOrder checks the law that matters most: the table does not depend on the

@@ -20,6 +20,7 @@ type evidence struct {
 	Attempts    []attempt    `json:"attempts,omitempty"`
 	Reports     []report     `json:"reports,omitempty"`
 	Listed      report       `json:"listed,omitzero"` // what a list said last
+	Enrolments  []enrolment  `json:"enrolments,omitempty"`
 }
 
 // parseEvidence reads what text wrote.
@@ -55,6 +56,7 @@ type completion struct {
 	Expiry      string    `json:"expiry,omitempty"`
 	ExpiresAt   time.Time `json:"expires_at,omitzero"`
 	Certificate string    `json:"certificate,omitempty"`
+	Enrolment   string    `json:"enrolment,omitempty"`
 }
 
 func (c completion) compare(o completion) int {
@@ -64,6 +66,7 @@ func (c completion) compare(o completion) int {
 		cmp.Compare(c.Expiry, o.Expiry),
 		c.ExpiresAt.Compare(o.ExpiresAt),
 		cmp.Compare(c.Certificate, o.Certificate),
+		cmp.Compare(c.Enrolment, o.Enrolment),
 	)
 }
 

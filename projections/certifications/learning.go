@@ -17,13 +17,14 @@ type enrolled struct {
 
 func (f enrolled) what() (string, time.Time) { return "enrolled", f.EnrolledAt }
 
-func (f enrolled) enter(s *status, _ *evidence) {
+func (f enrolled) enter(s *status, all *evidence) {
 	at := f.EnrolledAt
 	if at.IsZero() {
 		at = f.occurredAt
 	}
-	s.enrolledAt = earliest(s.enrolledAt, at)
-	s.startedAt = earliest(s.startedAt, f.StartedAt)
+	s.toldEnrolledAt = earliest(s.toldEnrolledAt, at)
+	s.toldStartedAt = earliest(s.toldStartedAt, f.StartedAt)
+	all.told(f.Enrolment, at, f.StartedAt)
 }
 
 type progressed struct {
@@ -35,14 +36,12 @@ func (f progressed) what() (string, time.Time) { return "progressed", f.occurred
 
 // enter takes up progress: the last percentage said counts. A lesson says
 // nothing of the course's, and nothing said is not zero.
-func (f progressed) enter(s *status, _ *evidence) {
-	s.startedAt = earliest(s.startedAt, f.StartedAt)
+func (f progressed) enter(s *status, all *evidence) {
+	s.toldStartedAt = earliest(s.toldStartedAt, f.StartedAt)
+	all.told(f.Enrolment, time.Time{}, f.StartedAt)
 	s.progressedAt = latest(s.progressedAt, f.occurredAt)
-	if f.Reported == "" || f.Activity != "" {
-		return
-	}
-	if c := f.occurredAt.Compare(s.progressAt); c > 0 || c == 0 && f.Reported+" "+f.Scale > s.progress+" "+s.scale {
-		s.progress, s.scale, s.progressAt = f.Reported, f.Scale, f.occurredAt
+	if f.Reported != "" && f.Activity == "" {
+		s.advance(progress{f.Reported, f.Scale, f.occurredAt, false})
 	}
 }
 
@@ -53,7 +52,7 @@ func (f completed) what() (string, time.Time) { return "completed", f.CompletedA
 func (f completed) enter(_ *status, all *evidence) {
 	all.Completions = add(all.Completions, completion{
 		At: f.CompletedAt, State: f.Certificate.State, Certificate: f.Certificate.ID,
-		Expiry: f.Certificate.Expiry, ExpiresAt: f.Certificate.ExpiresAt,
+		Expiry: f.Certificate.Expiry, ExpiresAt: f.Certificate.ExpiresAt, Enrolment: f.Enrolment,
 	}, completion.compare)
 }
 
@@ -90,6 +89,9 @@ func describeLearning(s *status, all evidence) {
 	for _, c := range all.Completions {
 		s.complete(c.At)
 	}
+	for _, at := range describeEnrolments(s, all) {
+		s.complete(at)
+	}
 	var last, pass attempt
 	for _, a := range all.Attempts {
 		last = a
@@ -101,7 +103,7 @@ func describeLearning(s *status, all evidence) {
 	switch {
 	case pass.Outcome != "":
 		s.status, s.clock, last = statusPassed, s.lastCompletedAt, pass
-	case len(all.Completions) > 0:
+	case !s.completedAt.IsZero():
 		s.status, s.clock = statusCompleted, s.lastCompletedAt
 	case last.Outcome == domain.OutcomeFailed:
 		s.status, s.clock = statusFailed, last.At

@@ -49,9 +49,11 @@ func Projection() *projections.Projection {
 			domain.LearningProgressed{},
 			domain.LearningCompleted{},
 			domain.LearningTested{},
+			domain.LearningListed{},
 			domain.BadgesReported{},
 			domain.BadgesListed{},
 			domain.SalesSold{},
+			domain.SalesListed{},
 			domain.SalesEntryPosted{},
 		),
 		Fold: fold,
@@ -91,22 +93,26 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 	case domain.DirectoryGroupListed:
 		groupSeen(tx, r, domain.DirectoryGroupSeen(e), listed)
 	case domain.LearningEnrolled:
-		learning(tx, r, e.Learner, e.Subject)
+		learning(tx, r, e.Learner, e.Subject, inPassing(r))
 	case domain.LearningProgressed:
-		learning(tx, r, e.Learner, e.Subject)
+		learning(tx, r, e.Learner, e.Subject, inPassing(r))
 	case domain.LearningCompleted:
-		learning(tx, r, e.Learner, e.Subject)
+		learning(tx, r, e.Learner, e.Subject, inPassing(r))
 	case domain.LearningTested:
-		learning(tx, r, e.Learner, e.Subject)
+		learning(tx, r, e.Learner, e.Subject, inPassing(r))
+	case domain.LearningListed:
+		learning(tx, r, e.Learner, e.Subject, word{e.ListedAt, listed})
 	case domain.BadgesReported:
-		mentionPerson(tx, r, domain.PersonUser, e.User, e.Name, e.Email)
-		mentionItem(tx, r, domain.ItemBadgeTemplate, e.Template, e.TemplateName)
+		mentionPerson(tx, r, domain.PersonUser, e.User, e.Name, e.Email, inPassing(r))
+		mentionItem(tx, r, domain.ItemBadgeTemplate, e.Template, e.TemplateName, inPassing(r))
 	case domain.BadgesListed:
 		for _, b := range e.Badges {
-			mentionItem(tx, r, domain.ItemBadgeTemplate, b.Template, b.TemplateName)
+			mentionItem(tx, r, domain.ItemBadgeTemplate, b.Template, b.TemplateName, inPassing(r))
 		}
 	case domain.SalesSold:
-		sold(tx, r, e)
+		sold(tx, r, e, inPassing(r))
+	case domain.SalesListed:
+		sold(tx, r, domain.SalesSold(e), word{r.RecordedAt, listed})
 	case domain.SalesEntryPosted:
 		// Who posted an entry may be a person; the other two are legal entities.
 		party(tx, r, e.Beneficiary)
@@ -116,28 +122,28 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 }
 
 // learning takes up who learns and what.
-func learning(tx *projections.Tx, r *domain.Record, l domain.Learner, s domain.Subject) {
+func learning(tx *projections.Tx, r *domain.Record, l domain.Learner, s domain.Subject, how word) {
 	personType := domain.PersonUser
 	if s.SubjectType == domain.SubjectPathway {
 		personType = domain.PersonCandidate // whose number space is another one
 	}
-	mentionPerson(tx, r, personType, l.Person, l.Name, l.Email)
+	mentionPerson(tx, r, personType, l.Person, l.Name, l.Email, how)
 	switch s.SubjectType {
 	case domain.SubjectCourse:
-		mentionItem(tx, r, domain.ItemCourse, s.Subject, s.SubjectName)
+		mentionItem(tx, r, domain.ItemCourse, s.Subject, s.SubjectName, how)
 	case domain.SubjectTest:
-		mentionItem(tx, r, domain.ItemTest, s.Subject, s.SubjectName)
+		mentionItem(tx, r, domain.ItemTest, s.Subject, s.SubjectName, how)
 	case domain.SubjectClass:
-		mentionItem(tx, r, domain.ItemClass, s.Subject, s.SubjectName)
+		mentionItem(tx, r, domain.ItemClass, s.Subject, s.SubjectName, how)
 	}
 }
 
 // sold takes up who bought and what. A line's id is that of a product, whatever
 // the product gives access to.
-func sold(tx *projections.Tx, r *domain.Record, e domain.SalesSold) {
-	mentionPerson(tx, r, domain.PersonUser, e.Buyer.Person, e.Buyer.Name, e.Buyer.Email)
+func sold(tx *projections.Tx, r *domain.Record, e domain.SalesSold, how word) {
+	mentionPerson(tx, r, domain.PersonUser, e.Buyer.Person, e.Buyer.Name, e.Buyer.Email, how)
 	for _, l := range e.Lines {
-		mentionItem(tx, r, domain.ItemProduct, l.Item, l.Name)
+		mentionItem(tx, r, domain.ItemProduct, l.Item, l.Name, how)
 	}
 }
 
@@ -149,6 +155,15 @@ const (
 	mentioned                 // by a webhook, in passing
 	listed                    // by a provider's API, when it was asked
 )
+
+// A word is when something was said, and how.
+type word struct {
+	at       time.Time
+	standing standing
+}
+
+// inPassing returns how a webhook says what it is not about.
+func inPassing(r *domain.Record) word { return word{r.OccurredAt, mentioned} }
 
 // standingOf returns the standing of a fact that was heard for the given reason.
 func standingOf(activity string) standing {

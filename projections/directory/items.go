@@ -63,12 +63,12 @@ func itemRemoved(tx *projections.Tx, r *domain.Record, e domain.DirectoryItemRem
 }
 
 // mentionItem takes up what an item is called in passing.
-func mentionItem(tx *projections.Tx, r *domain.Record, itemType, id, name string) {
+func mentionItem(tx *projections.Tx, r *domain.Record, itemType, id, name string, how word) {
 	if id == "" {
 		return
 	}
 	withItem(tx, r, itemType, id, func(i *item) {
-		i.name.hear(said{name, r.OccurredAt, mentioned})
+		i.name.hear(said{name, how.at, how.standing})
 	})
 }
 

@@ -90,12 +90,12 @@ func employmentChanged(tx *projections.Tx, r *domain.Record, e domain.DirectoryE
 }
 
 // mentionPerson takes up what somebody is called in passing.
-func mentionPerson(tx *projections.Tx, r *domain.Record, personType, id string, name, email domain.Personal) {
+func mentionPerson(tx *projections.Tx, r *domain.Record, personType, id string, name, email domain.Personal, how word) {
 	if id == "" {
 		return
 	}
 	withPerson(tx, r, personType, id, func(p *person) {
-		p.name.hear(said{string(name), r.OccurredAt, mentioned})
-		p.email.hear(said{address(email), r.OccurredAt, mentioned})
+		p.name.hear(said{string(name), how.at, how.standing})
+		p.email.hear(said{address(email), how.at, how.standing})
 	})
 }

@@ -27,6 +27,7 @@ const unknownCurrency = "unknown"
 const (
 	itemsDiffer        = "items-differ"        // the items do not make the total
 	paymentsDiffer     = "payments-differ"     // the payments listed do not make the credit
+	listedOnly         = "listed"              // known from a provider's list alone
 	conflictingSale    = "conflicting-sale"    // sold again with another total or currency; not booked
 	transactionDiffers = "transaction-differs" // told again with another amount; not booked
 	paymentFailed      = "payment-failed"      // a payment was tried, and nothing is paid
@@ -48,27 +49,53 @@ type posting struct {
 	memo     string
 }
 
-// postSale returns the postings of a sale, and whether its lines and charges
-// make its total.
-func postSale(e domain.SalesSold, currency string) (postings []posting, fits bool) {
+// A sale is what is booked of one: charges and lines make the total, or the rest
+// is in suspense.
+type sale struct {
+	total, lines, charges decimal.Decimal
+}
+
+// saleOf returns what is booked of a sale, and whether its lines and charges make
+// its total. A total of zero books nothing.
+func saleOf(e domain.SalesSold, currency string) (s sale, fits bool) {
 	if e.Total.IsZero() {
-		return nil, true
+		return sale{}, true
 	}
-	lines := decimal.Zero
+	s = sale{total: e.Total, charges: e.Charges}
 	for _, l := range e.Lines {
-		lines = lines.Add(l.Amount)
+		s.lines = s.lines.Add(l.Amount)
 	}
-	residue := e.Total.Sub(lines).Sub(e.Charges)
-	fits = len(e.Lines) == 0 || sign(residue, currency) == 0
-	if fits {
-		lines, residue = lines.Add(residue), decimal.Zero
+	residue := s.residue()
+	if fits = len(e.Lines) == 0 || sign(residue, currency) == 0; fits {
+		s.lines = s.lines.Add(residue)
 	}
+	return s, fits
+}
+
+// residue is the part of the total that lines and charges do not explain.
+func (s sale) residue() decimal.Decimal { return s.total.Sub(s.lines).Sub(s.charges) }
+
+func (s sale) equal(o sale) bool {
+	return s.total.Equal(o.total) && s.lines.Equal(o.lines) && s.charges.Equal(o.charges)
+}
+
+// postings returns the postings of a sale.
+func (s sale) postings(currency string) []posting {
 	return []posting{
-		{receivable, currency, e.Total, "sale"},
-		{sales, currency, lines.Neg(), "sale"},
-		{charges, currency, e.Charges.Neg(), "charges"},
-		{suspense, currency, residue.Neg(), "not explained by lines and charges"},
-	}, fits
+		{receivable, currency, s.total, "sale"},
+		{sales, currency, s.lines.Neg(), "sale"},
+		{charges, currency, s.charges.Neg(), "charges"},
+		{suspense, currency, s.residue().Neg(), "not explained by lines and charges"},
+	}
+}
+
+// takenBack returns the postings that undo those of a sale.
+func (s sale) takenBack(currency string) []posting {
+	postings := sale{s.total.Neg(), s.lines.Neg(), s.charges.Neg()}.postings(currency)
+	for i := range postings {
+		postings[i].memo = "listed sale taken back"
+	}
+	return postings
 }
 
 // postPayment returns the postings of a payment.

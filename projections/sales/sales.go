@@ -14,11 +14,12 @@
 //	refunds     what was given back
 //	suspense    the part of a total that lines and charges do not explain
 //
-// # Posting rules, version 1
+// # Posting rules, version 3
 //
 //	sales.sold         receivable total; sales −lines; charges −charges;
 //	                   suspense −residue, flagged items-differ. An order without
 //	                   lines has no residue. A total of zero posts nothing.
+//	sales.listed       as sales.sold, until that takes its place
 //	sales.paid         cash amount; receivable −amount
 //	sales.refunded     refunds amount; cash −amount
 //	sales.entry-posted receivable debit; sales −debit; cash credit;
@@ -43,6 +44,11 @@
 // counts once per order and kind; told again with another amount it is flagged
 // transaction-differs and the first stays. A payment flagged unit-unknown might
 // be in minor units: it is not booked, and the order carries the flag.
+//
+// An order that a provider's API lists is sold if no webhook tells of it, and
+// flagged listed. Once a webhook does, it alone counts: what was booked from the
+// list is taken back, unless it was the same, and so are the list's flags, buyer
+// and date. A list that comes after it says nothing.
 //
 // The currency of an order is its sale's, or its first money's until it is sold.
 // Money in other currencies is booked in its own and flagged currency-differs;
@@ -72,10 +78,11 @@ import (
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "sales",
-		Version: 2,
+		Version: 3,
 		Tables:  []projections.Table{orders, amounts, transactions, balances, entries},
 		Kinds: domain.KindsOf(
 			domain.SalesSold{},
+			domain.SalesListed{},
 			domain.SalesPaid{},
 			domain.SalesPaymentFailed{},
 			domain.SalesRefunded{},
@@ -99,6 +106,8 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 	switch e := r.Event.(type) {
 	case domain.SalesSold:
 		return openOrder(tx, r, e.Order).sold(e)
+	case domain.SalesListed:
+		return openOrder(tx, r, e.Order).listed(domain.SalesSold(e))
 	case domain.SalesPaid:
 		return openOrder(tx, r, e.Order).paid(e)
 	case domain.SalesPaymentFailed:
@@ -136,22 +145,27 @@ func openOrder(tx *projections.Tx, r *domain.Record, id string) *order {
 // sold books a sale, and its payment if it says that it is paid.
 func (o *order) sold(e domain.SalesSold) error {
 	currency := bucket(e.Currency)
-	again := o.row.sold
+	amounts, fits := saleOf(e, currency)
+	booked, err := o.unlist(amounts, currency)
+	if err != nil {
+		return err
+	}
 	paid, unpaid := paymentSaid(e.PaymentStatus)
 	if unpaid != "" {
 		o.flag(unpaid)
 	}
 	switch {
-	case !again:
+	case !o.row.sold:
 		o.flag(e.Flags...)
 		o.adopt(currency, true)
-		o.row.credited = e.Total.IsNegative()
-		o.row.buyer, o.row.orderedAt = e.Buyer.Person, o.record.OccurredAt
-		postings, fits := postSale(e, currency)
+		o.describe(e)
 		if !fits {
 			o.flag(itemsDiffer)
 		}
-		if err := o.post(amountRow{currency: currency, total: e.Total}, postings); err != nil {
+		if booked {
+			break
+		}
+		if err := o.post(amountRow{currency: currency, total: e.Total}, amounts.postings(currency)); err != nil {
 			return err
 		}
 	case currency != o.row.currency || !e.Total.Equal(o.row.total):
@@ -165,6 +179,12 @@ func (o *order) sold(e domain.SalesSold) error {
 		}
 	}
 	return o.close()
+}
+
+// describe takes over what a sale says of its order.
+func (o *order) describe(e domain.SalesSold) {
+	o.row.credited = e.Total.IsNegative()
+	o.row.buyer, o.row.orderedAt = e.Buyer.Person, o.record.OccurredAt
 }
 
 // paymentSaid returns whether a sale with this payment status, in any case, is paid
@@ -279,28 +299,46 @@ func (o *order) first(transaction, currency string, amount decimal.Decimal) bool
 	return false
 }
 
-// adopt makes the currency the order's, if it is its sale's or its first.
+// adopt makes the currency the order's, if it is its sale's or its first. What a
+// list says of the currency counts while nothing else does.
 func (o *order) adopt(currency string, sale bool) {
-	if o.row.currency != "" && o.row.currency != currency {
+	switch {
+	case o.row.told != "" && o.row.told != currency:
 		o.flag(currencyDiffers)
+	case o.row.listed && o.row.currency != currency:
+		o.flagListed(currencyDiffers)
 	}
-	if o.row.currency == "" || sale && !o.row.sold {
-		o.row.currency = currency
+	if o.row.told == "" || sale && (!o.row.sold || o.row.listed) {
+		o.row.told = currency
+	}
+	if !o.row.listed {
+		o.row.currency = o.row.told
 	}
 	o.row.sold = o.row.sold || sale
+	o.flag(doubts(currency)...)
+}
+
+// doubts returns the flags of a currency.
+func doubts(currency string) []string {
 	if currency == unknownCurrency {
-		o.flag(currencyUnknown)
-	} else if _, known := domain.Exponent(currency); !known {
-		o.flag(nonISOCurrency)
+		return []string{currencyUnknown}
 	}
+	if _, known := domain.Exponent(currency); !known {
+		return []string{nonISOCurrency}
+	}
+	return nil
 }
 
 func (o *order) flag(words ...string) {
 	o.row.flags = projections.AddFlags(o.row.flags, words...)
+	for _, word := range words {
+		o.row.listedFlags = projections.RemoveFlag(o.row.listedFlags, word)
+	}
 }
 
 // post books postings of the order and what they add to its amounts.
 func (o *order) post(more amountRow, postings []posting) error {
+	o.row.received = o.row.received || more.paid.IsPositive()
 	before, _ := amounts.Get(o.tx, o.row.source, o.row.order, more.currency)
 	after := amountRow{
 		o.row.source, o.row.order, more.currency,
@@ -330,7 +368,7 @@ func (o *order) close() error {
 	a, _ := amounts.Get(o.tx, o.row.source, o.row.order, o.row.currency)
 	o.row.total, o.row.paid, o.row.refunded = a.total, a.paid, a.refunded
 	o.row.outstanding = a.total.Sub(a.paid).Add(a.returned())
-	if o.row.paid.IsPositive() {
+	if o.row.received {
 		for _, settled := range []string{paymentFailed, paymentPending, paymentUnknown} {
 			o.row.flags = projections.RemoveFlag(o.row.flags, settled)
 		}

@@ -59,6 +59,9 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 	for range rapid.IntRange(0, 2).Draw(t, "lines") {
 		e.Lines = append(e.Lines, domain.SaleLine{Amount: amount(t)})
 	}
+	if rapid.IntRange(0, 3).Draw(t, "listed") == 3 {
+		return domain.SalesListed(e)
+	}
 	return e
 })
 

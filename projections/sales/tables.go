@@ -24,7 +24,14 @@ type orderRow struct {
 	sold        bool            // its sale is booked
 	credited    bool            // a negative sale is booked
 	allocated   decimal.Decimal // payments stated on its invoice and not booked
+	received    bool            // something was paid, in any currency
 	position    int64           // of the last record about the order
+
+	// What a provider's list told of the sale, until a webhook does.
+	listed      bool
+	listedSale  sale
+	listedFlags string // those of flags that nothing else brought
+	told        string // currency without the list
 }
 
 // orders has one row per order.
@@ -43,7 +50,14 @@ var orders = projections.NewKeyed("orders", 2,
 	projections.Bool("sold", func(r *orderRow) *bool { return &r.sold }),
 	projections.Bool("credited", func(r *orderRow) *bool { return &r.credited }),
 	projections.Decimal("allocated", func(r *orderRow) *decimal.Decimal { return &r.allocated }),
+	projections.Bool("received", func(r *orderRow) *bool { return &r.received }),
 	projections.Integer("position", func(r *orderRow) *int64 { return &r.position }),
+	projections.Bool("listed", func(r *orderRow) *bool { return &r.listed }),
+	projections.Decimal("listed_total", func(r *orderRow) *decimal.Decimal { return &r.listedSale.total }),
+	projections.Decimal("listed_lines", func(r *orderRow) *decimal.Decimal { return &r.listedSale.lines }),
+	projections.Decimal("listed_charges", func(r *orderRow) *decimal.Decimal { return &r.listedSale.charges }),
+	projections.Text("listed_flags", func(r *orderRow) *string { return &r.listedFlags }),
+	projections.Text("told_currency", func(r *orderRow) *string { return &r.told }),
 )
 
 // Statuses of an order.
