@@ -59,6 +59,9 @@ type Source struct {
 	// BookTests makes deliveries that the provider marks as tests count.
 	BookTests bool
 
+	// Secrets is how many secrets its deliveries may be verified with.
+	Secrets int
+
 	// Success is the HTTP status of a receipt; 0 is 200. With 204 there is no
 	// receipt to read.
 	Success int

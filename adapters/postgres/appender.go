@@ -61,12 +61,13 @@ func NewAppender(db *sql.DB) *Appender {
 	return &Appender{db: db, queue: make(chan *prepared, queueLength), done: make(chan struct{}), rows: newParams()}
 }
 
-// Stats says how much has been appended since the start.
-type Stats struct{ Batches, Records, Retries int64 }
+// Stats says how much has been appended since the start, and how many deliveries
+// wait, of as many as may.
+type Stats struct{ Batches, Records, Retries, Waiting, MayWait int64 }
 
 // Stats returns what has been done so far.
 func (a *Appender) Stats() Stats {
-	return Stats{a.stats.batches.Load(), a.stats.records.Load(), a.stats.retries.Load()}
+	return Stats{a.stats.batches.Load(), a.stats.records.Load(), a.stats.retries.Load(), int64(len(a.queue)), int64(cap(a.queue))}
 }
 
 // Append records d and returns when it is committed, or was found to be there

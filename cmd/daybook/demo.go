@@ -43,7 +43,7 @@ func demoSources() ([]intake.Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		sources = append(sources, intake.Source{Name: demoSource(s.config.Provider), Provider: provider})
+		sources = append(sources, intake.Source{Name: demoSource(s.config.Provider), Provider: provider, Secrets: len(s.secrets)})
 	}
 	return sources, nil
 }

@@ -127,6 +127,9 @@ func (a *app) checkTables(ctx context.Context, c *checks, d *database) (err erro
 	if err := checkQuarantine(ctx, c, db); err != nil {
 		return err
 	}
+	if err := a.checkSecrets(ctx, c, db); err != nil {
+		return err
+	}
 	list, err := postgres.NewProjector(db, allProjections()).List(ctx)
 	if err != nil {
 		return err
@@ -172,9 +175,8 @@ func checkGuards(ctx context.Context, c *checks, db *sql.DB) error {
 
 // checkQuarantine counts the deliveries that wait for a person.
 func checkQuarantine(ctx context.Context, c *checks, db *sql.DB) error {
-	var n int
-	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM log WHERE kind = 'intake.quarantined.v1'
-		AND NOT EXISTS (SELECT FROM delivery r WHERE r.cause = log.delivery AND r.replay)`).Scan(&n); err != nil {
+	n, err := openQuarantine(ctx, db)
+	if err != nil {
 		return err
 	}
 	if n > 0 {
@@ -183,4 +185,11 @@ func checkQuarantine(ctx context.Context, c *checks, db *sql.DB) error {
 		c.add("quarantine", checkOK, "empty")
 	}
 	return nil
+}
+
+// openQuarantine returns how many deliveries wait for a person.
+func openQuarantine(ctx context.Context, db *sql.DB) (n int64, err error) {
+	err = db.QueryRowContext(ctx, `SELECT count(*) FROM log WHERE kind = 'intake.quarantined.v1'
+		AND NOT EXISTS (SELECT FROM delivery r WHERE r.cause = log.delivery AND r.replay)`).Scan(&n)
+	return n, err
 }

@@ -98,7 +98,7 @@ func newSource(s sourceConfig) (intake.Source, error) {
 	}
 	return intake.Source{
 		Name: s.Name, Provider: provider, BookTests: s.BookTests,
-		Success: s.SuccessStatus, Limits: intake.Limits{Rate: rate, AtOnce: s.AtOnce},
+		Secrets: len(secrets), Success: s.SuccessStatus, Limits: intake.Limits{Rate: rate, AtOnce: s.AtOnce},
 	}, nil
 }
 

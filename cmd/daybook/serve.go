@@ -88,18 +88,13 @@ type server struct {
 	url       string // http://HOST:PORT
 	loopback  bool   // nobody else can reach it
 	projector *postgres.Projector
+	metrics   *metrics
 	logger    *slog.Logger
 	busLogger *slog.Logger
 }
 
 // webhookURL returns where the deliveries of a source go.
-func (s *server) webhookURL(source sourceConfig) string {
-	url := s.url + "/webhooks/" + source.Name
-	if source.Provider == "credly" {
-		url += "/SECRET"
-	}
-	return url
-}
+func (s *server) webhookURL(source sourceConfig) string { return s.url + source.webhookPath("SECRET") }
 
 // serve runs everything until ctx is done or something fails, and calls ready
 // once requests are answered. It stops when ready returns.
@@ -168,6 +163,14 @@ func (s *server) run(ctx context.Context, listener net.Listener, sources []intak
 	if s.database.embedded != nil {
 		group.Go(func() error { return ignoreCancel(running, s.database.embedded.Supervise(running)) })
 	}
+	s.metrics = newMetrics(sources)
+	group.Go(func() error {
+		// The log may be long, and nobody waits for this.
+		if err := s.metrics.recall(running, s.pools.reader); ignoreCancel(running, err) != nil {
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "the last use of secrets is not known", slog.Any("error", err))
+		}
+		return nil
+	})
 	httpServer := s.newHTTPServer(appender, sources)
 	group.Go(func() error {
 		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -218,7 +221,11 @@ func (a *app) listen(ctx context.Context, o serveOptions) (net.Listener, error) 
 
 func (s *server) newHTTPServer(appender *postgres.Appender, sources []intake.Source) *http.Server {
 	mux := http.NewServeMux()
-	intake.NewHandler(appender, sources, s.logger).Register(mux)
+	handler := intake.NewHandler(appender, sources, s.logger)
+	handler.Register(mux)
+	handler.Watch(s.metrics)
+	s.metrics.watch(s, handler, appender, sources)
+	mux.Handle("GET /metrics", s.metrics.handler(s.logger))
 	mux.Handle("/", api.NewHandler(s.apiConfig()))
 	return &http.Server{
 		Handler:           mux,
