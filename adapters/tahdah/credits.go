@@ -47,8 +47,8 @@ func (r *reader) creditsReported(v payload.Value) domain.CreditsReported {
 		r.Fail(v, "is not an object")
 	}
 	e := domain.CreditsReported{
-		Line:      r.ID(v.Get("id")),
-		Template:  r.ID(v.Get("eventTemplateId")),
+		Line:      r.setID(v.Get("id")),
+		Template:  r.setID(v.Get("eventTemplateId")),
 		Order:     r.Label(v.Get("remoteOrderNumber")),
 		Remaining: r.Decimal(v.Get("quantityRemaining")),
 	}
@@ -65,4 +65,14 @@ func (r *reader) creditsReported(v payload.Value) domain.CreditsReported {
 		e.Consumed = append(e.Consumed, domain.Consumption{Description: domain.Personal(r.TryText(c.Get("description")))})
 	}
 	return e
+}
+
+// setID returns an id that is not 0: so .NET writes one that is not set, and lines
+// without an id must not become one line.
+func (r *reader) setID(v payload.Value) string {
+	id := r.ID(v)
+	if id == "0" {
+		r.Fail(v, "is 0, which is no id")
+	}
+	return id
 }

@@ -1,6 +1,7 @@
 package tahdah
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -36,7 +37,7 @@ func (r *reader) organization(v, called payload.Value) domain.DirectoryOrganizat
 	return domain.DirectoryOrganizationSeen{
 		Name:          name,
 		TradingName:   r.TryLabel(v.Get("tradingName")),
-		Town:          r.TryLabel(v.Get("town")),
+		Town:          cmp.Or(r.TryLabel(v.Get("town")), r.TryLabel(v.Get("t"))), // Tahdah's other addresses have "t"
 		Postcode:      r.TryLabel(v.Get("postcode")),
 		VATNumber:     r.TryLabel(v.Get("vatNumber")),
 		CharityNumber: r.TryLabel(v.Get("charityNumber")),

@@ -112,7 +112,7 @@ func assumed() []mapped {
 // What topics about people have in common.
 var (
 	staff           = []string{"", "legalentity", "legalentities", "people", "peoplestaff", "staff"}
-	personIDs       = []string{"/personId", "/person/id", "/candidateId", "/candidate/id", "/staffId", "/staff/id"}
+	personIDs       = []string{"/personId", "/person/id", "/staffId", "/staff/id"} // no candidate: other topics are about one
 	organizationIDs = []string{"/legalEntityId", "/legalEntity/id", "/organisationId", "/organizationId"}
 	roleLists       = []string{"/roles", "/person/roles", "/roleRefs", "/roleIds"}
 	roleNames       = []string{"/name", "/role/name", "/title", "/id", "/roleId", "/role/id"} // of an element that is an object
