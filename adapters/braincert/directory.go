@@ -96,7 +96,7 @@ func itemSeen(itemType string) func(*reader, route) domain.Event {
 		return domain.DirectoryItemSeen{
 			ItemType: itemType,
 			Item:     r.item(rt),
-			Name:     r.either(r.body, "name", "title"),
+			Name:     r.either(r.body, "name", "title", itemType+"_name"),
 			Slug:     r.tryText(r.body.Get("slug")),
 			Price:    r.tryLabel(r.body.Get("price")),
 			Activity: rt.action,

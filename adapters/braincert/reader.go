@@ -108,12 +108,14 @@ func (r *reader) tryID(v payload.Value) string {
 	return r.TryID(v)
 }
 
-// either returns the text of the first of two members that is filled.
-func (r *reader) either(v payload.Value, a, b string) string {
-	if text := r.tryText(v.Get(a)); text != "" {
-		return text
+// either returns the text of the first of the members that is filled.
+func (r *reader) either(v payload.Value, names ...string) string {
+	for _, name := range names {
+		if text := r.tryText(v.Get(name)); text != "" {
+			return text
+		}
 	}
-	return r.tryText(v.Get(b))
+	return ""
 }
 
 // list returns the elements of a list, none of what is no list.

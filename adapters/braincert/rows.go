@@ -1,8 +1,6 @@
 package braincert
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -20,8 +18,9 @@ var rows = []route{
 }
 
 // translateRow returns the fact in one row of an answer, such as "users/789310".
-// It is known since it was fetched. Its key has its bytes: the same row told again
-// is a repetition, a changed row another fact.
+// A row may have a number of its own beside the person's. It is known since it was
+// fetched. Its key has its bytes: the same row told again is a repetition, a changed
+// row another fact.
 func translateRow(r domain.Request) (domain.Translation, error) {
 	resource, id, _ := strings.Cut(r.Fetched, "/")
 	i := slices.IndexFunc(rows, func(rt route) bool { return rt.resource == resource })
@@ -29,8 +28,7 @@ func translateRow(r domain.Request) (domain.Translation, error) {
 		return domain.Translation{Topic: label(r.Fetched), Reason: "unknown resource"}, nil
 	}
 	rt := rows[i]
-	sum := sha256.Sum256(r.Body)
-	t := domain.Translation{Topic: rt.topic, Key: payload.Key(resource, id, hex.EncodeToString(sum[:]))}
+	t := domain.Translation{Topic: rt.topic, Key: payload.Key(resource, id, payload.Digest(r.Body))}
 	doc, flags, err := payload.DecodeJSON(r.Body)
 	if err != nil {
 		t.Flags = flags
@@ -38,22 +36,22 @@ func translateRow(r domain.Request) (domain.Translation, error) {
 	}
 	rd := &reader{doc: doc, body: doc}
 	rd.Flag(flags...)
-	rt.subject = names{rd.asked(rt.subject, id)}
+	if id != payload.RowID(r.Body) {
+		rd.expectID(rt.subject, id)
+	}
 	return booked(t, rd, domain.Fact{Event: rt.translate(rd, rt)})
 }
 
-// asked returns the place at which the body has the id that was asked for, and
-// fails if there is none.
-func (r *reader) asked(places names, id string) string {
+// expectID fails if the row has ids, none of which is the one that was asked for.
+func (r *reader) expectID(places names, id string) {
 	for _, place := range places {
-		if v := r.body.Get(place); v.Filled() && r.text(v) == id {
-			return place
+		if r.tryID(r.body.Get(place)) == id {
+			return
 		}
 	}
 	if v := r.first(places); v.Filled() {
 		r.Fail(v, "is not %.40q, which was asked for", id)
 	}
-	return places[0]
 }
 
 // groupListed is [groupSeen] for a row.

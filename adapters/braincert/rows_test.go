@@ -7,6 +7,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/adapters/intake/intaketest"
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/payload"
 )
 
 func TestRows(t *testing.T) {
@@ -21,6 +22,8 @@ func TestRows(t *testing.T) {
 		},
 		{"user by other names", "users/789310", `{"id":"789310","first_name":"Amina","last_name":"Yusuf"}`, []string{`"person":"789310"`, `{"name":"Amina Yusuf"}`}},
 		{"user with a number of his own", "users/789310", `{"id":1,"user_id":"789310"}`, []string{`"person":"789310"`}},
+		{"user with a number of his own, as which he was listed", "users/1", `{"id":1,"user_id":"789310"}`, []string{`"person":"789310"`}},
+		{"user whom the list does not name", "users/" + payload.RowID([]byte(`{"user_id":789310}`)), `{"user_id":789310}`, []string{`"person":"789310"`}},
 		{"user with a masked address", "users/1", `{"id":1,"email":"[email protected]"}`, []string{"flag bad-email", "!protected"}},
 		{
 			"course", "courses/909120", `{"id":909120,"title":"Track Safety Foundation","price":"10"}`,

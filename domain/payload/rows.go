@@ -69,14 +69,14 @@ func cut(list json.RawMessage) ([]domain.Row, error) {
 	}
 	rows := make([]domain.Row, len(elements))
 	for i, e := range elements {
-		rows[i] = domain.Row{ID: rowID(e), Body: e}
+		rows[i] = domain.Row{ID: RowID(e), Body: e}
 	}
 	return rows, nil
 }
 
-// rowID returns the id of a row. One that has none is named after its bytes, so
+// RowID returns the id of a row. One that has none is named after its bytes, so
 // that it is recorded all the same.
-func rowID(row []byte) string {
+func RowID(row []byte) string {
 	if v, _, err := DecodeJSON(row); err == nil {
 		var try Reader
 		if id := try.OptionalID(v.Get("id")); id != "" && try.err == nil && IsLabel(id) {
