@@ -3,9 +3,15 @@ package domain
 import "strings"
 
 // NormalCurrency returns a currency code as it is kept: without white space
-// around it, in upper case. "uSd " is USD; what is not a code stays as it is.
+// around it, the letters a to z in upper case. "uSd " is USD. Other letters stay as
+// they are: the upper case of "ſ" is "S", and "uſd" is no dollar.
 func NormalCurrency(s string) string {
-	return strings.ToUpper(strings.TrimSpace(s))
+	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		return r
+	}, strings.TrimSpace(s))
 }
 
 // Exponent returns how many digits behind the point the currency's minor unit

@@ -141,7 +141,7 @@ func (d *delivery) transaction(field string) domain.Payment {
 	p := domain.Payment{
 		Transaction: d.ID(v.Get("id")),
 		Order:       d.ID(v.Get("order", "id")),
-		Currency:    domain.NormalCurrency(d.Label(v.Get("currency"))),
+		Currency:    domain.NormalCurrency(d.OptionalID(v.Get("currency"))),
 		Method:      d.TryLabel(v.Get("payment_provider")),
 		ChargedAt:   d.TryTime(v.Get("created_at")),
 	}
