@@ -86,9 +86,10 @@ const (
 // A Receipt is what the sender of a delivery gets: proof of where its facts
 // are. For a duplicate it is the first delivery's.
 type Receipt struct {
-	Delivery ulid.ULID       `json:"delivery"`
-	Status   Status          `json:"status"`
-	Records  []ReceiptRecord `json:"records"`
+	Delivery    ulid.ULID       `json:"delivery"`
+	Status      Status          `json:"status"`
+	Contradicts ulid.ULID       `json:"contradicts,omitzero"` // of a conflict: the first delivery with its key
+	Records     []ReceiptRecord `json:"records"`
 }
 
 // A ReceiptRecord is one record that a delivery caused.

@@ -411,7 +411,7 @@ func (w *world) deliveryRows(known int64, asOf time.Time) (rows [][]projections.
 			intCell(d.Records[0].Position), textCell(d.ID.String()), textCell(d.Source), textCell(d.Topic), textCell(string(d.Status)),
 			projections.TimeCell(received), intCell(int64(len(d.Records))), textCell(strconv.FormatBool(d.Test)), textCell(strings.Join(d.Flags, ",")),
 			textCell(d.Verified), textCell(d.Key), intCell(int64(len(d.Body))), textCell(hex.EncodeToString(sum[:])),
-			ulidCell(d.Cause), textCell(strconv.FormatBool(d.Replay)), textCell(d.Fetched),
+			ulidCell(d.Cause), textCell(strconv.FormatBool(d.Replay)), textCell(d.Fetched), ulidCell(w.contradicted(d.ID)),
 		})
 	}
 	return rows
@@ -424,6 +424,7 @@ func (w *world) quarantineRows(known int64, asOf time.Time) (rows [][]projection
 				intCell(r.Position), textCell(r.Delivery.String()), textCell(r.Source), textCell(e.Topic), textCell(e.Reason), textCell(e.Field),
 				projections.TimeCell(r.RecordedAt), textCell("open"),
 				{Null: true},
+				ulidCell(w.contradicted(r.Delivery)),
 			})
 			if at := w.replayed(r.Delivery); at > 0 && at <= known {
 				row := rows[len(rows)-1]
@@ -432,6 +433,17 @@ func (w *world) quarantineRows(known int64, asOf time.Time) (rows [][]projection
 		}
 	}
 	return rows
+}
+
+// contradicted returns the first delivery with the key of a conflict, the zero id
+// for any other delivery.
+func (w *world) contradicted(id ulid.ULID) ulid.ULID {
+	of := slices.IndexFunc(w.deliveries, func(d appended) bool { return d.ID == id })
+	if w.deliveries[of].Status != domain.Conflicting {
+		return ulid.ULID{}
+	}
+	first := slices.IndexFunc(w.deliveries, func(d appended) bool { return d.Source == w.deliveries[of].Source && d.Key == w.deliveries[of].Key })
+	return w.deliveries[first].ID
 }
 
 // replayed returns where the replay of a delivery is, 0 if there is none.

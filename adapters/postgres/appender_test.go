@@ -102,8 +102,11 @@ func TestAppend(t *testing.T) {
 		t.Errorf("same key, same bytes: %+v, want the first receipt %+v", got, r)
 	}
 	other := mustAppend(t, a, level("one", 13))
-	if other.Status != domain.Conflicting || other.Records[0].Kind != "intake.quarantined.v1" {
-		t.Errorf("same key, other bytes: %+v", other)
+	if other.Status != domain.Conflicting || other.Records[0].Kind != "intake.quarantined.v1" || other.Contradicts != d.ID {
+		t.Errorf("same key, other bytes: %+v, want a conflict with %s", other, d.ID)
+	}
+	if third := mustAppend(t, a, level("one", 12)); third.Status != domain.Conflicting || third.Contradicts != d.ID {
+		t.Errorf("same key, yet other bytes: %+v, want a conflict with %s", third, d.ID)
 	}
 	if got := mustAppend(t, a, level("one", 13)); got.Status != domain.Duplicate || got.Delivery != other.Delivery {
 		t.Errorf("the conflict repeated: %+v, want a repetition of %v", got, other.Delivery)
@@ -119,8 +122,8 @@ func TestAppend(t *testing.T) {
 	}
 
 	records := checkLog(t, postgrestest.Open(t, url, postgres.RoleProjector))
-	if len(records) != 3 {
-		t.Fatalf("%d records, want 3", len(records))
+	if len(records) != 4 {
+		t.Fatalf("%d records, want 4", len(records))
 	}
 	if strings.Contains(string(records[0].Data), "Amina") {
 		t.Errorf("personal text in the facts: %s", records[0].Data)

@@ -47,6 +47,12 @@ func optional(name string, typ projections.Type) projections.Column {
 	return projections.Column{Name: name, Type: typ, Optional: true}
 }
 
+// contradicts is the delivery that a conflict d contradicts: the first one with
+// its key.
+const contradicts = `CASE WHEN d.status = 'conflict' THEN (
+		SELECT f.id FROM delivery f WHERE f.source = d.source AND f.key = d.key AND f.position < d.position ORDER BY f.position LIMIT 1
+	) END AS contradicts`
+
 // LogViews returns the views of the log: its records, the deliveries they came
 // from, those in quarantine, and how the projections are doing.
 func LogViews() []projections.View {
@@ -85,8 +91,9 @@ func LogViews() []projections.View {
 			optional("cause", projections.TypeText),
 			column("replay", projections.TypeBool),
 			column("fetched", projections.TypeText),
+			optional("contradicts", projections.TypeText),
 		}, `SELECT position, d.id, d.source, topic, status, received_at, records::bigint, d.test, flags, verified, key, length(body)::bigint AS bytes, encode(body_sha256, 'hex') AS sha256,
-				d.cause, replay, fetched
+				d.cause, replay, fetched, ` + contradicts + `
 			FROM delivery d JOIN log USING (position) WHERE position <= $1 AND least(received_at, recorded_at) <= $2`}},
 		{"Deliveries in quarantine", logTable{"quarantine", []projections.Column{
 			column("position", projections.TypeInteger),
@@ -98,9 +105,10 @@ func LogViews() []projections.View {
 			column("recorded_at", projections.TypeTime),
 			column("status", projections.TypeText), // open, or booked by a replay
 			optional("booked", projections.TypeInteger),
+			optional("contradicts", projections.TypeText),
 		}, `SELECT l.position, l.delivery, l.source, coalesce(data->>'topic', '') AS topic, data->>'reason' AS reason, coalesce(data->>'field', '') AS field, recorded_at,
-				CASE WHEN r.position IS NULL THEN 'open' ELSE 'booked' END AS status, r.position AS booked
-			FROM log l LEFT JOIN delivery r ON r.cause = l.delivery AND r.replay AND r.position <= $1
+				CASE WHEN r.position IS NULL THEN 'open' ELSE 'booked' END AS status, r.position AS booked, ` + contradicts + `
+			FROM log l JOIN delivery d ON d.id = l.delivery LEFT JOIN delivery r ON r.cause = l.delivery AND r.replay AND r.position <= $1
 			WHERE kind = 'intake.quarantined.v1' AND l.position <= $1 AND least(occurred_at, recorded_at) <= $2`}},
 		{"Projections", logTable{"projections", []projections.Column{
 			column("name", projections.TypeText),

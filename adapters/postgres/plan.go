@@ -81,10 +81,18 @@ func (e *existing) repeated(p *prepared) (same, contradicted *found) {
 			return &list[i], nil
 		}
 	}
-	if len(list) > 0 {
-		return nil, &list[0]
+	return nil, e.firstOf(p)
+}
+
+// firstOf returns the first other delivery with the key of p, nil if there is none.
+func (e *existing) firstOf(p *prepared) (first *found) {
+	list := e.byKey[[2]string{p.Source, p.key}]
+	for i := range list {
+		if list[i].id != p.ID.String() && (first == nil || list[i].position < first.position) {
+			first = &list[i]
+		}
 	}
-	return nil, nil
+	return first
 }
 
 // add says that p is in the log now.
@@ -245,6 +253,7 @@ func newPlan(batch []*prepared, h head, e *existing, now time.Time, rows *params
 			if same.planned == nil {
 				pl.repeated = append(pl.repeated, repetition{i, *same})
 			}
+			pl.answers[i].contradict(e.firstOf(p))
 			continue
 		}
 		if contradicted != nil {
@@ -259,8 +268,21 @@ func newPlan(batch []*prepared, h head, e *existing, now time.Time, rows *params
 		}
 		e.add(p, f)
 		pl.answers[i].receipt = domain.Receipt{Delivery: p.ID, Status: p.status, Records: f.planned}
+		pl.answers[i].contradict(contradicted)
 	}
 	return pl, nil
+}
+
+// contradict names in the receipt of a conflict the delivery it contradicts.
+func (a *answer) contradict(first *found) {
+	if a.err != nil || a.receipt.Status != domain.Conflicting || first == nil {
+		return
+	}
+	id, err := ulid.ParseStrict(first.id)
+	if err != nil {
+		a.err = domain.Errorf(domain.Differs, "append", "delivery %q has no ULID: %w", first.id, err)
+	}
+	a.receipt.Contradicts = id
 }
 
 // repeatedAnswer is the receipt of a delivery that is there already. If it is

@@ -93,8 +93,8 @@ type written struct{ text, number string }
 var (
 	nines = strings.Repeat("9", 38)
 
-	// plain are JSON numbers, which may be sent as text too.
-	plain = []written{
+	// asNumber are JSON numbers, which may be sent as text too.
+	asNumber = []written{
 		{"0", "0"},
 		{"-0", "0"},
 		{"-0.00", "0"},
@@ -120,8 +120,8 @@ var (
 		{"1" + strings.Repeat("0", 200), ""},
 	}
 
-	// texts are no JSON numbers, so they are sent as text.
-	texts = []written{
+	// asText are no JSON numbers, so they are sent as text.
+	asText = []written{
 		{" 5 ", "5"},
 		{"5\u00a0", "5"},
 		{"1,000", ""},
@@ -259,10 +259,10 @@ func TestLimits(t *testing.T) {
 				t.Errorf("%s %s: %s as %s, want %s", s.name, value, status, got, want)
 			}
 		}
-		for _, w := range plain {
+		for _, w := range asNumber {
 			check(w.text, w.number)
 		}
-		for _, w := range slices.Concat(plain, texts) {
+		for _, w := range slices.Concat(asNumber, asText) {
 			text, err := json.Marshal(w.text)
 			if err != nil {
 				t.Fatal(err)
