@@ -88,7 +88,7 @@ const (
 type Receipt struct {
 	Delivery    ulid.ULID       `json:"delivery"`
 	Status      Status          `json:"status"`
-	Contradicts ulid.ULID       `json:"contradicts,omitzero"` // of a conflict: the first delivery with its key
+	Contradicts ulid.ULID       `json:"contradicts,omitzero"` // the first delivery with its key, if this is in conflict with it
 	Records     []ReceiptRecord `json:"records"`
 }
 

@@ -108,8 +108,8 @@ func TestAppend(t *testing.T) {
 	if third := mustAppend(t, a, level("one", 12)); third.Status != domain.Conflicting || third.Contradicts != d.ID {
 		t.Errorf("same key, yet other bytes: %+v, want a conflict with %s", third, d.ID)
 	}
-	if got := mustAppend(t, a, level("one", 13)); got.Status != domain.Duplicate || got.Delivery != other.Delivery {
-		t.Errorf("the conflict repeated: %+v, want a repetition of %v", got, other.Delivery)
+	if got := mustAppend(t, a, level("one", 13)); got.Status != domain.Duplicate || got.Delivery != other.Delivery || got.Contradicts != d.ID {
+		t.Errorf("the conflict repeated: %+v, want a repetition of %v", got, other)
 	}
 	nothing := level("two", 1)
 	nothing.Facts = nil

@@ -81,14 +81,15 @@ func (e *existing) repeated(p *prepared) (same, contradicted *found) {
 			return &list[i], nil
 		}
 	}
-	return nil, e.firstOf(p)
+	return nil, e.firstOf(p, "")
 }
 
-// firstOf returns the first other delivery with the key of p, nil if there is none.
-func (e *existing) firstOf(p *prepared) (first *found) {
+// firstOf returns the first delivery with the key of p, other than the one of that
+// id; nil if there is none.
+func (e *existing) firstOf(p *prepared, but string) (first *found) {
 	list := e.byKey[[2]string{p.Source, p.key}]
 	for i := range list {
-		if list[i].id != p.ID.String() && (first == nil || list[i].position < first.position) {
+		if list[i].id != but && (first == nil || list[i].position < first.position) {
 			first = &list[i]
 		}
 	}
@@ -253,7 +254,9 @@ func newPlan(batch []*prepared, h head, e *existing, now time.Time, rows *params
 			if same.planned == nil {
 				pl.repeated = append(pl.repeated, repetition{i, *same})
 			}
-			pl.answers[i].contradict(e.firstOf(p))
+			if same.status == domain.Conflicting {
+				pl.answers[i].contradict(e.firstOf(p, same.id))
+			}
 			continue
 		}
 		if contradicted != nil {
@@ -273,9 +276,10 @@ func newPlan(batch []*prepared, h head, e *existing, now time.Time, rows *params
 	return pl, nil
 }
 
-// contradict names in the receipt of a conflict the delivery it contradicts.
+// contradict names in the receipt of a conflict the delivery it contradicts, if
+// there is one.
 func (a *answer) contradict(first *found) {
-	if a.err != nil || a.receipt.Status != domain.Conflicting || first == nil {
+	if a.err != nil || first == nil {
 		return
 	}
 	id, err := ulid.ParseStrict(first.id)

@@ -30,7 +30,7 @@ func TestConflict(t *testing.T) {
 		if receipt.Status != domain.Conflicting || receipt.Contradicts != first.Delivery {
 			t.Errorf("receipt %+v, want a conflict with %s", receipt, first.Delivery)
 		}
-		if again := p.mustPost(t, entry(notes)); again.Status != domain.Duplicate || again.Delivery != receipt.Delivery {
+		if again := p.mustPost(t, entry(notes)); again.Status != domain.Duplicate || again.Delivery != receipt.Delivery || again.Contradicts != first.Delivery {
 			t.Errorf("posted again: %+v, want a repetition of %s", again, receipt.Delivery)
 		}
 		for _, path := range []string{"log/deliveries", "log/quarantine"} {
