@@ -81,3 +81,24 @@ func second(t time.Time) string {
 // AnswerKey returns the deduplication key of the answer to a notice; see
 // [Provider.Translate].
 func (p *Provider) AnswerKey(notice string) string { return payload.Key("event", notice) }
+
+// AskOrganization returns the query for one of our organizations.
+func AskOrganization(id string) domain.Query {
+	return domain.Query{Path: "organizations/" + url.PathEscape(id)}
+}
+
+// WebhookURL returns where the webhooks of an organization go, from the answer to
+// [AskOrganization]; "" if they go nowhere.
+func WebhookURL(answer []byte) (string, error) {
+	doc, _, err := payload.DecodeJSON(answer)
+	if err != nil {
+		return "", domain.Errorf(domain.Invalid, "credly: read organization", "%w", err)
+	}
+	var rd payload.Reader
+	data := doc.Get("data")
+	if !data.IsObject() {
+		rd.Fail(data, "is not an object")
+	}
+	at := rd.Label(data.Get("webhook_url"))
+	return at, rd.Err()
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"net/url"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/adapters/credly"
 	"github.com/daybook-ledger/daybook/adapters/fetch"
+	"github.com/daybook-ledger/daybook/adapters/intake"
 	"github.com/daybook-ledger/daybook/domain"
 )
 
@@ -82,16 +84,83 @@ func (s sourceConfig) tokenAge(now time.Time) (verdict, text string) {
 	}
 }
 
-// checkAPI looks at how the source's API is configured.
-func (a *app) checkAPI(c *checks, s sourceConfig) {
-	what := "source " + s.Name
-	if s.Provider == "credly" && s.APIToken == "" {
-		c.add(what, checkWarn, "there is no api_token: notices are recorded, the badges behind them are not fetched")
+// checkAPI looks at how the source's API is configured, and asks it.
+func (a *app) checkAPI(ctx context.Context, c *checks, s sourceConfig) {
+	if s.Provider != "credly" {
+		return
 	}
-	if _, err := newClient(s); err != nil {
-		c.addErr(what, err, "")
+	what := "source " + s.Name
+	if s.APIToken == "" {
+		c.add(what, checkWarn, "there is no api_token: notices are recorded, the badges behind them are not fetched")
+		return
 	}
 	if verdict, text := s.tokenAge(time.Now()); verdict != "" {
 		c.add(what, verdict, text)
 	}
+	source, err := newSource(s)
+	if err != nil {
+		return // which is said already
+	}
+	client, err := newClient(s)
+	if err != nil {
+		c.addErr(what, err, "")
+		return
+	}
+	for _, id := range s.Organizations {
+		c.checkOrganization(ctx, client, source, id)
+	}
+}
+
+// checkTimeout is how long doctor waits for a provider.
+const checkTimeout = 10 * time.Second
+
+// checkOrganization asks Credly about one of our organizations: whether our token
+// is good, and whether its webhooks come here.
+func (c *checks) checkOrganization(ctx context.Context, client *fetch.Client, source intake.Source, id string) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	what := "source " + source.Name
+	answer, err := client.Try(ctx, credly.AskOrganization(id))
+	if err != nil {
+		c.addErr(what, err, "")
+		return
+	}
+	at, err := credly.WebhookURL(answer.Body)
+	if err != nil {
+		c.add(what, checkWarn, "the API token is good; the organization's webhook_url cannot be read: "+err.Error())
+		return
+	}
+	verdict, text := webhookGoesTo(source, at)
+	c.add(what, verdict, "the API token is good; "+text)
+}
+
+// webhookGoesTo says whether a provider that calls the given URL calls the source.
+// The last element of its path is a secret, and is not shown.
+func webhookGoesTo(source intake.Source, at string) (verdict, text string) {
+	u, err := url.Parse(at)
+	if at == "" || err != nil || u.Host == "" {
+		return checkWarn, "no webhook_url is set at Credly: set it to https://YOUR-HOST/webhooks/" + source.Name + "/SECRET"
+	}
+	path, token, ok := cutLast(u.EscapedPath())
+	shown := u.Scheme + "://" + u.Host + path + "/…"
+	if !ok || !strings.HasSuffix(path, "/webhooks/"+source.Name) {
+		return checkWarn, "webhooks go to " + shown + ", not to …/webhooks/" + source.Name + "/SECRET"
+	}
+	secret, err := url.PathUnescape(token)
+	if err == nil {
+		_, err = source.Provider.Verify(domain.Request{Token: secret})
+	}
+	if err != nil {
+		return checkFail, "webhooks go to " + shown + " with a secret that is none of this source's"
+	}
+	return checkOK, "webhooks go to " + shown
+}
+
+// cutLast splits a path before its last element.
+func cutLast(path string) (before, last string, ok bool) {
+	i := strings.LastIndex(path, "/")
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
 }

@@ -17,19 +17,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/daybook-ledger/daybook/adapters/embeddedpg"
+	"github.com/daybook-ledger/daybook/adapters/fetch"
 	"github.com/daybook-ledger/daybook/adapters/intake"
 	"github.com/daybook-ledger/daybook/adapters/samples"
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
 )
 
-// demoToken is the last path element of the demo's Credly URL.
+// demoToken is the last path element of the demo's Credly URL, and the token of
+// the API that stands for Credly's.
 const demoToken = "demo-token"
 
 // demoSources returns one source per provider, named demo-PROVIDER, that
-// accepts the sample deliveries.
-func demoSources() ([]intake.Source, error) {
-	var sources []intake.Source
+// accepts the sample deliveries, and what fetches from the API that stands
+// for Credly's.
+func demoSources(credlyBase string) (sources []intake.Source, enrich []enrichment, err error) {
 	for _, s := range []struct {
 		config  sourceConfig
 		secrets []string
@@ -37,15 +39,37 @@ func demoSources() ([]intake.Source, error) {
 		{sourceConfig{Provider: "tahdah"}, []string{samples.TahdahSecret}},
 		{sourceConfig{Provider: "thinkific", DefaultCurrency: "USD"}, []string{samples.ThinkificKey}},
 		{sourceConfig{Provider: "braincert"}, []string{samples.BraincertLogin}},
-		{sourceConfig{Provider: "credly", Organizations: []string{samples.CredlyOrganization}}, []string{demoToken}},
+		{sourceConfig{Provider: "credly", Organizations: []string{samples.CredlyOrganization}, APIURL: credlyBase}, []string{demoToken}},
 	} {
 		provider, err := providers[s.config.Provider](s.config, s.secrets)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		sources = append(sources, intake.Source{Name: demoSource(s.config.Provider), Provider: provider, Secrets: len(s.secrets)})
+		source := intake.Source{Name: demoSource(s.config.Provider), Provider: provider, Secrets: len(s.secrets)}
+		sources = append(sources, source)
+		if s.config.APIURL == "" {
+			continue
+		}
+		client, err := demoClient(s.config)
+		if err != nil {
+			return nil, nil, err
+		}
+		if e, ok := newEnrichment(s.config, source, client); ok {
+			enrich = append(enrich, e)
+		}
 	}
-	return sources, nil
+	return sources, enrich, nil
+}
+
+// demoClient returns a client of an API that is in this process and need not be
+// spared.
+func demoClient(s sourceConfig) (*fetch.Client, error) {
+	config, err := apis[s.Provider](s, demoToken)
+	if err != nil {
+		return nil, err
+	}
+	config.PerMinute = 60_000
+	return fetch.New(config)
 }
 
 // demoPrefix begins the name of every source of the demo.
@@ -73,13 +97,13 @@ func demoCommand(a *app) *cobra.Command {
 		Use:   "demo",
 		Short: "Play sample deliveries into a private database and keep serving",
 		Long: `Starts a server over a private database of its own, plays sample deliveries of
-all four providers in over HTTP, signed as the providers sign them, shows what
-became of them, and keeps serving. Playing them again changes nothing. It never
+all four providers in over HTTP, signed as the providers sign them, answers for
+Credly what its notices are of, shows what became of them, and keeps serving. Playing them again changes nothing. It never
 touches the database of "daybook serve" unless --state or DATABASE_URL names it,
 and refuses one that holds anything but its own deliveries.`,
 		Example: "  daybook demo\n  daybook demo --listen 127.0.0.1:0 --pace 0",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			// What the configuration says is for serve.
 			a.databaseURL = os.Getenv("DATABASE_URL")
 			if a.stateDir == "" && a.databaseURL == "" {
@@ -89,10 +113,16 @@ and refuses one that holds anything but its own deliveries.`,
 				}
 				a.stateDir = dir + "-demo"
 			}
-			sources, err := demoSources()
+			base, api, err := serveSampleAPI(cmd.Context())
 			if err != nil {
 				return err
 			}
+			defer func() { err = errors.Join(err, api.Close()) }()
+			sources, enrich, err := demoSources(base)
+			if err != nil {
+				return err
+			}
+			o.enrich = enrich
 			o.check = (*server).onlyDemo
 			return a.serve(cmd.Context(), o, sources, func(ctx context.Context, s *server) error {
 				return a.demo(ctx, s, pace)
@@ -110,6 +140,9 @@ func (a *app) demo(ctx context.Context, s *server, pace time.Duration) error {
 	fmt.Fprintf(a.stderr, "listening on %s\n\n", s.url)
 	statuses, err := a.play(ctx, s, pace)
 	if err != nil {
+		return ignoreCancel(ctx, err)
+	}
+	if err := s.awaitEnriched(ctx); err != nil {
 		return ignoreCancel(ctx, err)
 	}
 	if err := a.summarize(ctx, s, statuses); err != nil {
@@ -185,6 +218,29 @@ func (a *app) play(ctx context.Context, s *server, pace time.Duration) (map[doma
 		}
 	}
 	return statuses, nil
+}
+
+// awaitEnriched returns once every notice has been answered by the sample API.
+func (s *server) awaitEnriched(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for _, e := range s.enrichers {
+		for {
+			pending, _, err := e.Backlog(ctx)
+			if err != nil {
+				return err
+			}
+			if pending == 0 {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return domain.Errorf(domain.Internal, "demo", "%d notices of %s are not answered", pending, e.Source)
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	return nil
 }
 
 // post sends one sample as its provider would.

@@ -63,7 +63,7 @@ func (c *checks) addErr(what string, err error, detail string) {
 
 func (a *app) doctor(ctx context.Context) error {
 	var c checks
-	a.checkConfig(&c)
+	a.checkConfig(ctx, &c)
 	a.checkDatabase(ctx, &c)
 	err := a.printWhole(render.Answer{View: "doctor", Rows: c.rows, Columns: []projections.Column{
 		{Name: "check", Type: projections.TypeText},
@@ -76,7 +76,7 @@ func (a *app) doctor(ctx context.Context) error {
 	return err
 }
 
-func (a *app) checkConfig(c *checks) {
+func (a *app) checkConfig(ctx context.Context, c *checks) {
 	if a.config.file == "" {
 		c.add("configuration", checkWarn, "there is no "+defaultConfigFile+"; run: daybook init")
 	} else {
@@ -88,7 +88,7 @@ func (a *app) checkConfig(c *checks) {
 	for _, s := range a.config.Sources {
 		_, err := newSource(s)
 		c.addErr("source "+s.Name, err, s.Provider)
-		a.checkAPI(c, s)
+		a.checkAPI(ctx, c, s)
 		for _, assumed := range s.assumed() {
 			c.add("source "+s.Name, checkAssumed, fmt.Sprintf("%s: compare with a real delivery, then set confirmed = true in its [source.%s]", assumed.What, assumed.Mapping))
 		}
@@ -128,6 +128,9 @@ func (a *app) checkTables(ctx context.Context, c *checks, d *database) (err erro
 		return err
 	}
 	if err := a.checkSecrets(ctx, c, db); err != nil {
+		return err
+	}
+	if err := a.checkBacklogs(ctx, c, db); err != nil {
 		return err
 	}
 	list, err := postgres.NewProjector(db, allProjections()).List(ctx)

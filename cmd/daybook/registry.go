@@ -55,6 +55,12 @@ var apis = map[string]func(source sourceConfig, token string) (fetch.Config, err
 	"credly": credlyAPI,
 }
 
+// noticed says how to list everything that a provider may have sent a notice of.
+// It names the providers whose webhooks are no more than that.
+var noticed = map[string]func(source sourceConfig) fetch.Lister{
+	"credly": func(s sourceConfig) fetch.Lister { return credly.Lists{Organizations: s.Organizations} },
+}
+
 // newClient returns a client of the source's API, nil if none is configured.
 func newClient(s sourceConfig) (*fetch.Client, error) {
 	op := "source " + s.Name
@@ -117,7 +123,7 @@ func (a *app) translator(name string) (intake.Source, error) {
 		}
 	}
 	if strings.HasPrefix(name, demoPrefix) {
-		demo, err := demoSources()
+		demo, _, err := demoSources("")
 		for _, s := range demo {
 			if s.Name == name || err != nil {
 				return s, err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/adapters/api"
 	"github.com/daybook-ledger/daybook/adapters/bus"
+	"github.com/daybook-ledger/daybook/adapters/fetch"
 	"github.com/daybook-ledger/daybook/adapters/intake"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/domain"
@@ -32,6 +33,9 @@ type serveOptions struct {
 
 	// check is asked before anything is served; nil: nothing is checked.
 	check func(*server, context.Context) error
+
+	// enrich are the sources whose notices are fetched.
+	enrich []enrichment
 }
 
 func (o *serveOptions) flags(cmd *cobra.Command) {
@@ -58,6 +62,10 @@ database. It stops on SIGINT or SIGTERM once what it has in hand is done.`,
 				if sources[i], err = newSource(s); err != nil {
 					return err
 				}
+			}
+			var err error
+			if o.enrich, err = enrichments(a.config.Sources, sources); err != nil {
+				return err
 			}
 			o.check = (*server).noDemo
 			return a.serve(cmd.Context(), o, sources, func(ctx context.Context, s *server) error {
@@ -89,6 +97,8 @@ type server struct {
 	loopback  bool   // nobody else can reach it
 	projector *postgres.Projector
 	metrics   *metrics
+	enrich    []enrichment
+	enrichers []*fetch.Enricher // one for each, once it runs
 	logger    *slog.Logger
 	busLogger *slog.Logger
 }
@@ -104,12 +114,12 @@ func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
-	s := &server{logger: a.logger(), busLogger: a.loggerFrom(slog.LevelWarn)}
+	s := &server{enrich: o.enrich, logger: a.logger(), busLogger: a.loggerFrom(slog.LevelWarn)}
 	if s.database, err = a.openDatabase(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.database.Close()) }()
-	if s.pools, err = openPools(ctx, s.database); err != nil {
+	if s.pools, err = openPools(ctx, s.database, len(s.enrich)); err != nil {
 		return err
 	}
 	defer func() {
@@ -160,10 +170,17 @@ func (s *server) run(ctx context.Context, listener net.Listener, sources []intak
 		f := follower{p, s.projector, s.pools.follower, wake, s.logger, s.busLogger}
 		group.Go(func() error { return f.run(running) })
 	}
+	for _, e := range s.enrich {
+		enricher := e.enricher(appender, s.pools.enricher, s.logger)
+		s.enrichers = append(s.enrichers, enricher)
+		group.Go(func() error { return s.fetching(running, enricher, wake) })
+		group.Go(func() error { return s.remind(running, e.config) })
+	}
 	if s.database.embedded != nil {
 		group.Go(func() error { return ignoreCancel(running, s.database.embedded.Supervise(running)) })
 	}
 	s.metrics = newMetrics(sources)
+	s.metrics.fetching = s.fetchStatuses
 	group.Go(func() error {
 		// The log may be long, and nobody waits for this.
 		if err := s.metrics.recall(running, s.pools.reader); ignoreCancel(running, err) != nil {
@@ -238,15 +255,17 @@ func (s *server) newHTTPServer(appender *postgres.Appender, sources []intake.Sou
 	}
 }
 
-// pools are the connections of a server. Appending, following and reading each
-// have their own, so that none waits for a connection another one holds.
+// pools are the connections of a server. Appending, following, enriching and
+// reading each have their own, so that none waits for a connection another one
+// holds.
 type pools struct {
 	writer   *sql.DB
 	follower *sql.DB
+	enricher *sql.DB // nil if nothing is enriched
 	reader   *sql.DB
 }
 
-func openPools(ctx context.Context, d *database) (p *pools, err error) {
+func openPools(ctx context.Context, d *database, enrichers int) (p *pools, err error) {
 	p = &pools{}
 	defer func() {
 		if err != nil {
@@ -260,8 +279,12 @@ func openPools(ctx context.Context, d *database) (p *pools, err error) {
 	}{
 		{&p.writer, postgres.RoleWriter, 2},
 		{&p.follower, postgres.RoleProjector, 2 * len(allProjections())},
+		{&p.enricher, postgres.RoleProjector, 3 * enrichers}, // a lock, the work, and a sweep
 		{&p.reader, postgres.RoleProjector, 12},
 	} {
+		if pool.conns == 0 {
+			continue
+		}
 		if *pool.db, err = d.open(ctx, pool.role, pool.conns); err != nil {
 			return nil, err
 		}
@@ -272,7 +295,7 @@ func openPools(ctx context.Context, d *database) (p *pools, err error) {
 // Close closes the pools.
 func (p *pools) Close() error {
 	var errs []error
-	for _, db := range []*sql.DB{p.writer, p.follower, p.reader} {
+	for _, db := range []*sql.DB{p.writer, p.follower, p.enricher, p.reader} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
