@@ -1,6 +1,6 @@
 # Targets are documented with "##"; "make" alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help pg build run test check lint fmt golden bench
+.PHONY: help pg build run test check fuzz lint fmt golden bench
 
 # Pinned here and run by "go run", so that go.mod lists only what the program needs.
 GOFUMPT      := mvdan.cc/gofumpt@v0.12.0
@@ -32,6 +32,16 @@ check: pg build ## What CI runs: vet, staticcheck, format, tidy, tests with the 
 	go mod tidy -diff
 	@test -n "$(RACE)" || echo 'no C compiler: the tests run without the race detector'
 	go test $(RACE) -timeout 12m ./...
+
+# How long each target of "make fuzz" runs: FUZZTIME=5m before a release.
+FUZZTIME ?= 10s
+
+fuzz: ## Fuzz every decoder and every check of a sender, FUZZTIME (10s) each
+	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z]*' domain adapters | \
+		sed 's|^\(.*\)/[^/]*:[0-9]*:func |\1 |' | sort | while read -r dir name; do \
+			echo "$$dir $$name"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$dir" || exit 1; \
+		done
 
 lint: ## Run golangci-lint, which takes a minute to build the first time
 	go run $(GOLANGCILINT) run

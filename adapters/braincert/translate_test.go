@@ -133,7 +133,7 @@ func TestBodies(t *testing.T) {
 		{"neither, called nothing", "", "resource=user", "body is not JSON"},
 		{"xml without anything", "application/xml", "<webhook/>", "error braincert: translate: resource is missing"},
 		{"empty", "application/json", "", "error braincert: translate: body is empty"},
-		{"a list", "application/json", "[]", "error braincert: translate: resource is missing"},
+		{"a list", "application/json", "[]", "error braincert: translate: resource is in something that is no object"},
 		{"duplicate members", "", `{"resource":"x","resource":"user","action":"deleted","payload":{"id":1}}`, "flag duplicate-member\nfact"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -36,6 +36,9 @@ func (a *answer) badgeDeleted(data payload.Value, e event) []domain.Fact {
 	last := answer{doc: a.doc}
 	reported := last.badge(badge, e.organization, e.occurredAt)
 	if last.rd.Err() != nil || reported.Validate() != nil {
+		if len(badge.Names()) > 1 {
+			a.rd.Odd(badge)
+		}
 		return []domain.Fact{deleted}
 	}
 	a.rd.Flag(last.rd.Flagged()...)

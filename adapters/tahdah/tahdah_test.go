@@ -115,7 +115,7 @@ func TestQuarantine(t *testing.T) {
 		{entry, `[]`, "body is not an object"},
 		{entry, `{"currency":{"isoCode":"GBP"},"debit":1}`, "header is missing"},
 		{entry, `{"header":{},"debit":1}`, "currency/isoCode is missing"},
-		{entry, `{"header":{},"debit":1,"currency":"GBP"}`, "currency/isoCode is missing"},
+		{entry, `{"header":{},"debit":1,"currency":"GBP"}`, "currency/isoCode is in something that is no object"},
 		{entry, `{"header":{},"debit":1,"currency":{"id":1,"isoCode":" "}}`, "currency/isoCode is missing"},
 		{entry, `{"header":{},"debit":1,"currency":{"id":1,"isoCode":["GBP"]}}`, "currency/isoCode is not a text"},
 		{entry, `[{"header":{},"currency":{"isoCode":"GBP"},"debit":1}]`, "body is not an object"},

@@ -30,7 +30,11 @@ func user(d *delivery) domain.Event {
 	for _, name := range []string{"company", "headline", "external_source"} {
 		e.Attributes = d.attribute(e.Attributes, name, v.Get(name))
 	}
-	for _, field := range v.Get("custom_profile_fields").List() {
+	fields := v.Get("custom_profile_fields")
+	if fields.Exists() && !fields.IsList() {
+		d.Odd(fields)
+	}
+	for _, field := range fields.List() {
 		e.Attributes = d.attribute(e.Attributes, d.TryLabel(field.Get("label")), field.Get("value"))
 	}
 	return e

@@ -29,7 +29,6 @@ func TestOverlay(t *testing.T) {
 		{"/a/none", "2", "b/0/y"},
 		{"/c/d", "1", "a/x"},
 		{"/e", "1", "a/x"},
-		{"/text/below", "", "text/below"},
 		{"/text", "t", "text"},
 		{"/a/list/0/p", "1", "a/list/0/p"},
 		{"/a/list/1/p", "2", "a/list/1/q"},
@@ -46,6 +45,9 @@ func TestOverlay(t *testing.T) {
 		}
 	}
 	var r payload.Reader
+	if below := got.At("/text/below"); !below.Exists() || below.Path() != "text/below" {
+		t.Errorf("below a text there is %v", below)
+	}
 	if doc.Get("e").Exists() || doc.Get("c").Exists() || r.Text(doc.Get("a", "none")) != "null" {
 		t.Error("the document was changed")
 	}

@@ -71,14 +71,23 @@ func (v Value) Path() string {
 }
 
 // Get returns the value at the given member names, one below the other. It is
-// an absent value if any of them is not there.
+// an absent value if any of them is not there. Below what is filled and is no
+// object nothing is absent, but cannot be read either: the value is there, and
+// every reader refuses it.
 func (v Value) Get(names ...string) Value {
 	for _, name := range names {
-		o, _ := v.node.(object)
-		v = below(v, name, o[name])
+		o, ok := v.node.(object)
+		node := o[name]
+		if !ok && v.Filled() {
+			node = misplaced{}
+		}
+		v = below(v, name, node)
 	}
 	return v
 }
+
+// misplaced is what there is below a node that has no members.
+type misplaced struct{}
 
 // below returns the value of a member or element of v. One that an [Overlay] put
 // there comes from elsewhere.

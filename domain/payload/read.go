@@ -48,6 +48,8 @@ func (r *Reader) Text(v Value) string {
 		return n.String()
 	case bool:
 		return fmt.Sprint(n)
+	case misplaced:
+		r.Fail(v, "is in something that is no object")
 	}
 	r.Fail(v, "is not a text")
 	return ""
