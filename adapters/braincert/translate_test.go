@@ -352,3 +352,22 @@ func TestOptional(t *testing.T) {
 		{"a test dated by its timestamp", "test_completed", []change{{"created_at", nil}}, []string{`"tested_at":"2026-03-09T21:02:50Z"`}},
 	})
 }
+
+// TestTopics: there is a sample of each of the 24 topics, and each gives a fact.
+func TestTopics(t *testing.T) {
+	p := provider(t)
+	all, err := samples.Webhooks("braincert")
+	if err != nil {
+		t.Fatal(err)
+	}
+	topics := make(map[string]bool)
+	for _, s := range all {
+		tr, err := p.Translate(domain.Request{Header: s.Header, Body: s.Body})
+		if err == nil && len(tr.Facts) == 1 && !tr.Test {
+			topics[tr.Topic] = true
+		}
+	}
+	if len(topics) != 24 {
+		t.Errorf("%d topics give a fact, want 24: %v", len(topics), topics)
+	}
+}
