@@ -2,6 +2,7 @@ package braincert
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -33,7 +34,7 @@ func (Lists) List(resource string, _ int64, since time.Time) (domain.Query, erro
 
 // Split implements fetch.Lister.
 func (Lists) Split(resource string, _ int64, body []byte) (domain.Page, error) {
-	rows, err := payload.Rows(body, "")
+	rows, err := payload.Rows(body, "", strings.TrimSuffix(resource, "s")+"_id", "id")
 	if err != nil {
 		return domain.Page{}, domain.Errorf(domain.Invalid, "braincert "+resource, "%w", err)
 	}

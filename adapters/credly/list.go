@@ -17,9 +17,10 @@ type Lists struct {
 	Organizations []string // ids
 }
 
-// Resources implements fetch.Lister.
+// Resources implements fetch.Lister. Events can be listed too: these are told from
+// what is there now, and each is asked for by itself.
 func (Lists) Resources() []string {
-	return []string{"badge_templates", "employees", "badges", "events"}
+	return []string{resourceTemplate, resourceEmployee, resourceBadge}
 }
 
 // Pace implements fetch.Lister. The limits are not published; this is gentle.
@@ -59,7 +60,7 @@ func (l Lists) Split(resource string, page int64, body []byte) (domain.Page, err
 }
 
 func (l Lists) split(page int64, body []byte) (p domain.Page, err error) {
-	if p.Rows, err = payload.Rows(body, "data"); err != nil {
+	if p.Rows, err = payload.Rows(body, "data", "id"); err != nil {
 		return p, err
 	}
 	document, _, err := payload.DecodeJSON(body)

@@ -40,7 +40,7 @@ func (l Lists) List(resource string, page int64, since time.Time) (domain.Query,
 
 // Split implements fetch.Lister.
 func (l Lists) Split(resource string, page int64, body []byte) (domain.Page, error) {
-	rows, err := payload.Rows(body, "")
+	rows, err := payload.Rows(body, "", "legalEntityId", "id")
 	if err != nil {
 		return domain.Page{}, domain.Errorf(domain.Invalid, "tahdah "+resource, "%w", err)
 	}

@@ -61,7 +61,7 @@ func (Lists) Split(resource string, page int64, body []byte) (domain.Page, error
 }
 
 func split(page int64, body []byte) (p domain.Page, err error) {
-	if p.Rows, err = payload.Rows(body, "items"); err != nil {
+	if p.Rows, err = payload.Rows(body, "items", "id"); err != nil {
 		return p, err
 	}
 	document, _, err := payload.DecodeJSON(body)

@@ -10,7 +10,7 @@ import (
 	"github.com/daybook-ledger/daybook/domain"
 )
 
-var asked = time.Date(2026, 4, 1, 8, 0, 0, 0, time.UTC)
+var asked = time.Date(2026, 4, 1, 8, 0, 0, 7, time.UTC)
 
 // row returns a row of a list as the fetcher asks for it to be translated.
 func row(resource, id, body string) domain.Request {

@@ -41,6 +41,7 @@ type sourceConfig struct {
 	APIURL          string    `toml:"api_url"`          // "": the provider's own
 	APIAuth         string    `toml:"api_auth"`         // Credly: authBasic …; "": authBasic
 	APITokenIssued  time.Time `toml:"api_token_issued"` // Credly: its tokens last tokenLife
+	APISubdomain    string    `toml:"api_subdomain"`    // Thinkific: the first part of the site's address
 	intakeConfig
 	braincertConfig
 	mappingsConfig
@@ -121,6 +122,8 @@ func (c config) check() error {
 			return domain.Errorf(domain.Usage, op, "source %s: topic, domain, thousands and fields are for braincert", s.Name)
 		case (s.APIAuth != "" || !s.APITokenIssued.IsZero()) && s.Provider != "credly":
 			return domain.Errorf(domain.Usage, op, "source %s: api_auth and api_token_issued are for credly", s.Name)
+		case s.APISubdomain != "" && s.Provider != "thinkific":
+			return domain.Errorf(domain.Usage, op, "source %s: api_subdomain is for thinkific", s.Name)
 		case s.OperationsMember != "" && s.Provider != "tahdah":
 			return domain.Errorf(domain.Usage, op, "source %s: operations_member is for tahdah", s.Name)
 		}

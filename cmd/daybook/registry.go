@@ -52,7 +52,10 @@ var providers = map[string]func(source sourceConfig, secrets []string) (intake.P
 // apis says how the API of each provider that has one is asked. The token is what
 // api_token stands for.
 var apis = map[string]func(source sourceConfig, token string) (fetch.Config, error){
-	"credly": credlyAPI,
+	"tahdah":    tahdahAPI,
+	"thinkific": thinkificAPI,
+	"braincert": braincertAPI,
+	"credly":    credlyAPI,
 }
 
 // noticed says how to list everything that a provider may have sent a notice of.
@@ -61,8 +64,17 @@ var noticed = map[string]func(source sourceConfig) fetch.Lister{
 	"credly": func(s sourceConfig) fetch.Lister { return credly.Lists{Organizations: s.Organizations} },
 }
 
-// newClient returns a client of the source's API, nil if none is configured.
-func newClient(s sourceConfig) (*fetch.Client, error) {
+// listers says what the API of each provider lists.
+var listers = map[string]func(source sourceConfig) fetch.Lister{
+	"tahdah":    func(s sourceConfig) fetch.Lister { return tahdah.Lists{Owners: s.Organizations} },
+	"thinkific": func(sourceConfig) fetch.Lister { return thinkific.Lists{} },
+	"braincert": func(sourceConfig) fetch.Lister { return braincert.Lists{} },
+	"credly":    func(s sourceConfig) fetch.Lister { return credly.Lists{Organizations: s.Organizations} },
+}
+
+// newClient returns a client of the source's API, nil if none is configured. What
+// adjust changes is for one use of it.
+func newClient(s sourceConfig, adjust ...func(*fetch.Config)) (*fetch.Client, error) {
 	op := "source " + s.Name
 	make, ok := apis[s.Provider]
 	if !ok || s.APIToken == "" {
@@ -75,6 +87,9 @@ func newClient(s sourceConfig) (*fetch.Client, error) {
 	config, err := make(s, token)
 	if err != nil {
 		return nil, domain.Errorf(domain.CodeOf(err), op, "%w", err)
+	}
+	for _, f := range adjust {
+		f(&config)
 	}
 	client, err := fetch.New(config)
 	if err != nil {

@@ -16,12 +16,12 @@ import (
 func sourceCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "source",
-		Short:   "Show and try the configured sources",
-		Example: "  daybook source list\n  daybook source test acme-tahdah --send",
+		Short:   "Show and try the configured sources, and fetch what their APIs list",
+		Example: "  daybook source list\n  daybook source test acme-tahdah --send\n  daybook source backfill acme-thinkific --dry-run",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(sourceList(a))
+	cmd.AddCommand(sourceList(a), sourceBackfill(a))
 	return cmd
 }
 

@@ -40,8 +40,25 @@ func (a *app) progress(what string) *progress {
 	return p
 }
 
-// update shows how much is done. It has the type of postgres.Progress.
+// update shows how much is done of how much. It has the type of postgres.Progress.
 func (p *progress) update(done, total int64) {
+	p.show(func(spent time.Duration) string {
+		rate := int64(time.Duration(done) * time.Second / spent)
+		left := time.Duration(0)
+		if done > 0 {
+			left = spent * time.Duration(total-done) / time.Duration(done)
+		}
+		return fmt.Sprintf("%3d%%  %d/%d  %d records/s  %s left", 100*done/max(total, 1), done, total, rate, left.Round(time.Second))
+	})
+}
+
+// count shows how much is done where nobody knows of how much.
+func (p *progress) count(done int64) {
+	p.show(func(time.Duration) string { return fmt.Sprintf("%d records", done) })
+}
+
+// show shows a line, unless the last one was shown just now.
+func (p *progress) show(line func(spent time.Duration) string) {
 	every := 5 * time.Second
 	if p.terminal {
 		every = 100 * time.Millisecond
@@ -51,18 +68,11 @@ func (p *progress) update(done, total int64) {
 		return
 	}
 	p.shown = now
-	spent := now.Sub(p.started)
-	rate := int64(time.Duration(done) * time.Second / spent)
-	left := time.Duration(0)
-	if done > 0 {
-		left = spent * time.Duration(total-done) / time.Duration(done)
-	}
-	line := fmt.Sprintf("%s  %3d%%  %d/%d  %d records/s  %s left", p.what, 100*done/max(total, 1), done, total, rate, left.Round(time.Second))
 	if p.terminal {
-		fmt.Fprintf(p.app.stderr, "\r\x1b[K%s", line)
+		fmt.Fprintf(p.app.stderr, "\r\x1b[K%s  %s", p.what, line(now.Sub(p.started)))
 		return
 	}
-	fmt.Fprintln(p.app.stderr, line)
+	fmt.Fprintf(p.app.stderr, "%s  %s\n", p.what, line(now.Sub(p.started)))
 }
 
 // end removes the redrawn line.

@@ -11,13 +11,14 @@ import (
 // Rows cuts a list out of an API's answer, each element with its exact bytes and
 // its id. The list is the member of the given name; with no name it is the
 // document itself or, if that is an object, the only list of objects in it, for
-// answers that nobody documents. An error is a [*domain.FieldError].
-func Rows(body []byte, name string) ([]domain.Row, error) {
+// answers that nobody documents. The id is the first of the named members that a
+// row has. An error is a [*domain.FieldError].
+func Rows(body []byte, name string, ids ...string) ([]domain.Row, error) {
 	document := json.RawMessage(TrimByteOrderMark(body))
 	if v, _, err := DecodeJSON(document); err != nil {
 		return nil, err
 	} else if name == "" && v.IsList() {
-		return cut(document)
+		return cut(document, ids)
 	} else if !v.IsObject() {
 		return nil, &domain.FieldError{Field: v.Path(), Reason: "is not an object"}
 	}
@@ -27,7 +28,7 @@ func Rows(body []byte, name string) ([]domain.Row, error) {
 	}
 	if name != "" {
 		if list, ok := members[name]; ok && list[0] == '[' {
-			return cut(list)
+			return cut(list, ids)
 		}
 		return nil, &domain.FieldError{Field: name, Reason: "is not a list"}
 	}
@@ -35,7 +36,7 @@ func Rows(body []byte, name string) ([]domain.Row, error) {
 	if found != 1 {
 		return nil, &domain.FieldError{Field: "body", Reason: "is not a list of objects and does not have exactly one"}
 	}
-	return cut(list)
+	return cut(list, ids)
 }
 
 // onlyList returns the last list of objects, or empty list, among the members
@@ -62,24 +63,29 @@ func onlyList(members map[string]json.RawMessage, depth int) (list json.RawMessa
 }
 
 // cut returns the elements of a list.
-func cut(list json.RawMessage) ([]domain.Row, error) {
+func cut(list json.RawMessage, ids []string) ([]domain.Row, error) {
 	var elements []json.RawMessage
 	if err := json.Unmarshal(list, &elements); err != nil {
 		return nil, &domain.FieldError{Field: "body", Reason: err.Error()}
 	}
 	rows := make([]domain.Row, len(elements))
 	for i, e := range elements {
-		rows[i] = domain.Row{ID: RowID(e), Body: e}
+		rows[i] = domain.Row{ID: RowID(e, ids...), Body: e}
 	}
 	return rows, nil
 }
 
-// RowID returns the id of a row. One that has none is named after its bytes, so
-// that it is recorded all the same.
-func RowID(row []byte) string {
-	if v, _, err := DecodeJSON(row); err == nil {
+// RowID returns the id of a row, the first of the named members that it has, "id"
+// if none is named. One that has none is named after its bytes, so that it is
+// recorded all the same.
+func RowID(row []byte, ids ...string) string {
+	if len(ids) == 0 {
+		ids = []string{"id"}
+	}
+	v, _, err := DecodeJSON(row)
+	for _, name := range ids {
 		var try Reader
-		if id := try.OptionalID(v.Get("id")); id != "" && try.err == nil && IsLabel(id) {
+		if id := try.OptionalID(v.Get(name)); err == nil && id != "" && try.err == nil && IsLabel(id) {
 			return id
 		}
 	}

@@ -14,11 +14,12 @@ func TestRows(t *testing.T) {
 		{`[{"id":1}]`, "", "1", `{"id":1}`},
 		{`{"status":"ok","users":[{"id":1}],"roles":["a"]}`, "", "1", `{"id":1}`},
 		{`{"data":{"users":[{"id":1}],"total":1}}`, "", "1", `{"id":1}`},
+		{`{"users":[{"id":1,"user_id":7},{"id":2,"user_id":null}]}`, "", "7 2", `{"id":1,"user_id":7}|{"id":2,"user_id":null}`},
 		{`{"users":[]}`, "", "", ""},
 		{"{\"items\":[{\"id\":1,\"n\":\"Zo\xeb\"}]}", "items", "1", "{\"id\":1,\"n\":\"Zo\xeb\"}"},
 		{`{"items":[7,{"name":"x"},{"id":1.5},{"id":true}]}`, "items", "sha256-", ""},
 	} {
-		rows, err := Rows([]byte(tt.body), tt.name)
+		rows, err := Rows([]byte(tt.body), tt.name, "user_id", "id")
 		if err != nil {
 			t.Errorf("%s: %v", tt.body, err)
 			continue
@@ -41,7 +42,7 @@ func TestRows(t *testing.T) {
 		``: "items", `[]`: "items", `{"items":{}}`: "items", `{"items":null}`: "items", `{}`: "items", `{"items":[1,]}`: "items",
 		`{"a":[{}],"b":[{}]}`: "", `7`: "", `{"a":1}`: "", `{"a":{"b":{"c":[{}]}}}`: "", `{"a":["x"]}`: "",
 	} {
-		if rows, err := Rows([]byte(body), name); err == nil {
+		if rows, err := Rows([]byte(body), name, "id"); err == nil {
 			t.Errorf("%s: %v", body, rows)
 		}
 	}
