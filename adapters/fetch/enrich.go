@@ -3,6 +3,7 @@ package fetch
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -101,6 +102,7 @@ type Enricher struct {
 	EnricherConfig
 	mu     sync.Mutex
 	status Status
+	inHand map[string]bool // ids that are being fetched, after a notice or by a sweep
 }
 
 // A Status says how an enricher is doing.
@@ -113,7 +115,9 @@ type Status struct {
 }
 
 // NewEnricher returns an enricher. Nothing is fetched until Run runs.
-func NewEnricher(c EnricherConfig) *Enricher { return &Enricher{EnricherConfig: c} }
+func NewEnricher(c EnricherConfig) *Enricher {
+	return &Enricher{EnricherConfig: c, inHand: make(map[string]bool)}
+}
 
 // Follower returns the name of the enricher's cursor.
 func (e *Enricher) Follower() string { return "enrich/" + e.Source }
@@ -201,8 +205,49 @@ func (e *Enricher) Backlog(ctx context.Context) (pending int, oldest time.Time, 
 	return len(w.pending), oldest, nil
 }
 
+// errInHand says that somebody else is fetching the same.
+var errInHand = errors.New("it is being fetched")
+
+// take takes an id in hand and reports whether its answer is in the log already.
+// A sweep and a notice may come upon the same event at once, and of two answers
+// with different bytes only one could be booked. The error is errInHand if
+// somebody else has it in hand; otherwise leave must be called.
+func (e *Enricher) take(ctx context.Context, id string) (answered bool, leave func(), err error) {
+	e.mu.Lock()
+	taken := e.inHand[id]
+	e.inHand[id] = true
+	e.mu.Unlock()
+	if taken {
+		return false, nil, errInHand
+	}
+	leave = func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.inHand, id)
+	}
+	key := e.Noticer.AnswerKey(id)
+	known, err := e.Log.Statuses(ctx, e.Source, []string{key})
+	if err != nil {
+		leave()
+	}
+	return known[key] != "", leave, err
+}
+
 // settle tries once to settle a notice. The error says why it is not.
 func (e *Enricher) settle(ctx context.Context, p *pending) error {
+	answered, leave, err := e.take(ctx, p.notice.Notice)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if answered {
+		return nil
+	}
+	return e.confirm(ctx, p)
+}
+
+// confirm asks for what a notice is of, and appends what settles it.
+func (e *Enricher) confirm(ctx context.Context, p *pending) error {
 	q, fetched := e.Noticer.Ask(p.notice)
 	answer, err := e.Client.Try(ctx, q)
 	if err == nil {

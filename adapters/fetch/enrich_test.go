@@ -603,6 +603,30 @@ func TestSweep(t *testing.T) {
 	})
 }
 
+// TestSweepAndNotice has a sweep and a notice come upon the same event at once.
+func TestSweepAndNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, wake := newMemory(t), make(chan struct{}, 1)
+		a := newAPI(func(path string) (int, string) {
+			if path == "list" {
+				return 200, `[{"id":"0","type":"badge"},{"id":"1","type":"badge"}]`
+			}
+			return well(path)
+		})
+		a.takes = 10 * time.Second
+		running(t, enricher(t, m, a), wake)
+		time.Sleep(15 * time.Second) // the sweep is asking for the first one
+		for _, n := range things(2) {
+			m.notice(n)
+		}
+		wake <- struct{}{}
+		time.Sleep(time.Minute)
+		if got := m.settled(); !slices.Equal(got, answered(2)) || a.count("events/0") != 1 || a.count("events/1") != 1 {
+			t.Errorf("%v, %d and %d requests", got, a.count("events/0"), a.count("events/1"))
+		}
+	})
+}
+
 func TestBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(t, things(3)...)

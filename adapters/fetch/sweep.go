@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -69,6 +70,17 @@ func (e *Enricher) missing(ctx context.Context, rows []domain.Row) ([]domain.Bad
 // fill fetches and appends what a row of the list names. What cannot be found is
 // passed over: the list and the thing itself are not of the same moment.
 func (e *Enricher) fill(ctx context.Context, n domain.BadgesNoticed) (bool, error) {
+	answered, leave, err := e.take(ctx, n.Notice)
+	switch {
+	case errors.Is(err, errInHand):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	defer leave()
+	if answered {
+		return false, nil
+	}
 	q, fetched := e.Noticer.Ask(n)
 	answer, err := e.Client.Do(ctx, q)
 	if err == nil {

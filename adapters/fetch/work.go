@@ -3,6 +3,7 @@ package fetch
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -158,12 +159,17 @@ func (w *work) isDenied() bool { return !w.denied.IsZero() }
 // settled takes up what came of a try.
 func (w *work) settled(o outcome, now time.Time) {
 	w.trying--
-	w.judge(o.err, now)
-	if o.err == nil {
-		delete(w.pending, o.of.notice.Notice)
+	p := o.of
+	if errors.Is(o.err, errInHand) {
+		p.due = now.Add(noticeWait)
+		heap.Push(&w.waiting, p)
 		return
 	}
-	p := o.of
+	w.judge(o.err, now)
+	if o.err == nil {
+		delete(w.pending, p.notice.Notice)
+		return
+	}
 	p.attempts++
 	p.missed = domain.CodeOf(o.err) == domain.NotFound
 	p.due = now.Add(max(noticeJitter(p.attempts), RetryAfter(o.err)))
@@ -182,8 +188,7 @@ func (w *work) judge(err error, now time.Time) {
 				"error", err, "hint", domain.HintOf(err), "next", probeEvery)
 		}
 		w.probeAt = now.Add(probeEvery)
-	case w.isDenied() && domain.CodeOf(err) != domain.Unavailable:
-		// Whatever else it says, it has let us in.
+	case w.isDenied() && letIn(err):
 		w.denied = time.Time{}
 		e.Logger.Info("source resumed: its credentials are accepted", "source", e.Source)
 		w.hurry(now)
@@ -195,6 +200,15 @@ func (w *work) judge(err error, now time.Time) {
 		e.Logger.Warn("not fetched; it will be tried again", "source", e.Source, "error", err, "pending", len(w.pending))
 	}
 	w.failed = err
+}
+
+// letIn reports whether who answered so has accepted our credentials.
+func letIn(err error) bool {
+	switch domain.CodeOf(err) {
+	case "", domain.NotFound, domain.Differs, domain.TooLarge:
+		return true
+	}
+	return false
 }
 
 // hurry makes everything due that waits because the API was not well.
