@@ -121,7 +121,11 @@ func (c *checks) checkOrganization(ctx context.Context, client *fetch.Client, so
 	defer cancel()
 	what := "source " + source.Name
 	answer, err := client.Try(ctx, credly.AskOrganization(id))
-	if err != nil {
+	switch {
+	case domain.CodeOf(err) == domain.Unavailable:
+		c.add(what, checkWarn, "Credly does not answer; notices wait until it does: "+err.Error())
+		return
+	case err != nil:
 		c.addErr(what, err, "")
 		return
 	}
