@@ -193,8 +193,14 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, v *visit) (rec
 // it follows from, if it follows from one. What cannot be booked is appended as
 // quarantined, with the field and the reason.
 func Record(ctx context.Context, log Appender, source Source, r domain.Request, how string, cause ulid.ULID) (domain.Receipt, error) {
+	return RecordAs(ctx, log, ulid.MustNew(ulid.Timestamp(r.ReceivedAt), ulid.DefaultEntropy()), source, r, how, cause)
+}
+
+// RecordAs is [Record] for a delivery that has an id. There must be no other
+// delivery of that id.
+func RecordAs(ctx context.Context, log Appender, id ulid.ULID, source Source, r domain.Request, how string, cause ulid.ULID) (domain.Receipt, error) {
 	d := domain.Delivery{
-		ID:         ulid.MustNew(ulid.Timestamp(r.ReceivedAt), ulid.DefaultEntropy()),
+		ID:         id,
 		Source:     source.Name,
 		ReceivedAt: r.ReceivedAt.Truncate(time.Microsecond),
 		Verified:   how,

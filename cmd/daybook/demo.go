@@ -169,11 +169,13 @@ func (s *server) onlyDemo(ctx context.Context) error {
 
 // noDemo refuses the log of the demo: real deliveries would be mixed with made-up
 // ones for ever.
-func (s *server) noDemo(ctx context.Context) error {
+func (s *server) noDemo(ctx context.Context) error { return noDemo(ctx, s.pools.reader, "serve") }
+
+func noDemo(ctx context.Context, db *sql.DB, op string) error {
 	var demo bool
-	err := s.pools.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM delivery WHERE source >= $1 AND source < $2)`, demoPrefix, demoPrefix+"\x7f").Scan(&demo)
+	err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM delivery WHERE source >= $1 AND source < $2)`, demoPrefix, demoPrefix+"\x7f").Scan(&demo)
 	if err == nil && demo {
-		err = domain.Errorf(domain.Refused, "serve", "the log is the demo's: it holds made-up deliveries").
+		err = domain.Errorf(domain.Refused, op, "the log is the demo's: it holds made-up deliveries").
 			WithHint("Unset DAYBOOK_STATE_DIR, or name another directory with --state.")
 	}
 	return err

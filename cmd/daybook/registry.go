@@ -98,6 +98,24 @@ func newClient(s sourceConfig, adjust ...func(*fetch.Config)) (*fetch.Client, er
 	return client, nil
 }
 
+// senders says how each provider's own deliveries are made, to try a source with.
+var senders = map[string]sender{
+	"tahdah":    {tahdah.Sign, func(sourceConfig) domain.Request { return tahdah.Probe() }},
+	"thinkific": {thinkific.Sign, func(sourceConfig) domain.Request { return thinkific.Probe() }},
+	"braincert": {braincert.Sign, func(sourceConfig) domain.Request { return braincert.Probe() }},
+	"credly":    {credly.Sign, func(s sourceConfig) domain.Request { return credly.Probe(s.Organizations[0]) }},
+}
+
+// A sender does what a provider does.
+type sender struct {
+	// sign makes a request authentic with a secret.
+	sign func(r *domain.Request, secret string)
+
+	// probe returns a request, not signed yet, that says nothing and is the same
+	// each time: it is recorded once, as unrecognized, and never booked.
+	probe func(s sourceConfig) domain.Request
+}
+
 // newSource returns the source that is configured as s.
 func newSource(s sourceConfig) (intake.Source, error) {
 	op := "source " + s.Name
@@ -145,7 +163,12 @@ func (a *app) translator(name string) (intake.Source, error) {
 			}
 		}
 	}
-	return intake.Source{}, domain.Errorf(domain.NotFound, "", "there is no source %q", name).
+	return intake.Source{}, a.noSource(name)
+}
+
+// noSource says that no source is configured by that name.
+func (a *app) noSource(name string) error {
+	return domain.Errorf(domain.NotFound, "", "there is no source %q", name).
 		WithHint("The sources are those of daybook.toml; see: daybook source list")
 }
 

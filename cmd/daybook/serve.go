@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -218,15 +219,15 @@ func ignoreCancel(ctx context.Context, err error) error {
 	return err
 }
 
+// address returns where to listen: the flag, the environment, the configuration or
+// the default.
+func (a *app) address(flag string) string {
+	return cmp.Or(orEnv(flag, "DAYBOOK_LISTEN"), a.config.Listen, defaultListen)
+}
+
 // listen takes the configured address.
 func (a *app) listen(ctx context.Context, o serveOptions) (net.Listener, error) {
-	address := orEnv(o.listen, "DAYBOOK_LISTEN")
-	if address == "" {
-		address = a.config.Listen
-	}
-	if address == "" {
-		address = defaultListen
-	}
+	address := a.address(o.listen)
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {

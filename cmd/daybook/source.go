@@ -21,7 +21,7 @@ func sourceCommand(a *app) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(sourceList(a), sourceBackfill(a))
+	cmd.AddCommand(sourceList(a), sourceTest(a), sourceBackfill(a))
 	return cmd
 }
 
