@@ -128,10 +128,14 @@ func refunded(d *delivery) domain.Event {
 	}
 	p := d.transaction("refunded_amount")
 	charged, refund := d.OptionalDecimal(v.Get("amount")), d.OptionalDecimal(v.Get("refunded_amount"))
-	if charged != nil && refund != nil && refund.GreaterThan(*charged) {
+	switch {
+	case refund == nil:
+	case charged != nil && refund.GreaterThan(*charged):
 		p.Flags = flagged(p.Flags, flagRefund)
-		d.Flag(flagRefund)
+	case refund.IsZero():
+		p.Flags = flagged(p.Flags, flagNoRefund)
 	}
+	d.Flag(p.Flags...)
 	return domain.SalesRefunded{Payment: p}
 }
 
@@ -163,21 +167,24 @@ func (d *delivery) transaction(field string) domain.Payment {
 // how many digits these have.
 //
 // Nobody documents the unit. It is certain if the charge equals the order's
-// amount in cents, since then every amount of the transaction has its unit; or
-// if the amount is part of the order when read as cents and more than the order
-// when read as dollars. So 2500 of an order of 50.00 is 25.00, and 25 is not
-// known to be 0.25.
+// amount in cents, or if the charge, or the amount itself, is part of the order
+// when read as cents and more than the order when read as dollars: every amount
+// of a transaction has the same unit. So 2500 of an order of 50.00 is 25.00, and
+// 25 is not known to be 0.25.
 func (d *delivery) minor(currency string, amount decimal.Decimal) (digits int32, certain bool) {
 	digits, known := domain.Exponent(currency)
 	cents := d.OptionalDecimal(d.payload.Get("order", "amount_cents"))
-	switch charged := d.OptionalDecimal(d.payload.Get("amount")); {
-	case !known || cents == nil || !amount.IsInteger():
+	if !known || cents == nil || !amount.IsInteger() {
 		return 0, false
-	case charged != nil && charged.Equal(*cents):
+	}
+	instalment := func(a decimal.Decimal) bool {
+		return a.IsInteger() && !a.GreaterThan(*cents) && (digits == 0 || a.GreaterThan(cents.Shift(-digits)))
+	}
+	charged := d.OptionalDecimal(d.payload.Get("amount"))
+	if charged != nil && (charged.Equal(*cents) || instalment(*charged)) {
 		return digits, true
 	}
-	fits := !amount.GreaterThan(*cents)
-	return digits, fits && (digits == 0 || amount.IsZero() || amount.GreaterThan(cents.Shift(-digits)))
+	return digits, instalment(amount) || amount.IsZero() && !cents.IsNegative()
 }
 
 // subscription reads subscription.*: a state, and no money. Its amount is as

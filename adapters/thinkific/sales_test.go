@@ -77,6 +77,12 @@ func TestUnit(t *testing.T) {
 		{"refunded", "usd", `"amount":null,"refunded_amount":2500`, "25", ""},
 		{"refunded", "usd", `"amount":null,"refunded_amount":25`, "25", "unit-unknown"},
 		{"refunded", "usd", `"amount":5000,"refunded_amount":6000`, "60", "refund-exceeds-charge"},
+		{"refunded", "usd", `"amount":1667,"refunded_amount":25`, "0.25", ""}, // the instalment tells the unit
+		{"refunded", "usd", `"amount":"1667","refunded_amount":"1667"`, "16.67", ""},
+		{"refunded", "usd", `"amount":20,"refunded_amount":1000`, "10", "refund-exceeds-charge"},
+		{"refunded", "usd", `"amount":5000,"refunded_amount":0`, "0", "refund-of-nothing"},
+		{"refunded", "jpy", `"amount":1667,"refunded_amount":25`, "25", ""},
+		{"succeeded", "usd", `"amount":"5000.0"`, "50", ""},
 	} {
 		t.Run(tt.topic+" "+tt.currency+" "+tt.members, func(t *testing.T) {
 			tr, err := provider(t, "").Translate(event("order_transaction."+tt.topic, fmt.Sprintf(

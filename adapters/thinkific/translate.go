@@ -20,6 +20,7 @@ const (
 	flagPercentage    = "odd-percentage"             // no number from 0 to 100
 	flagLineAmount    = "line-amount-missing"        // an item of an order states none
 	flagRefund        = "refund-exceeds-charge"      //
+	flagNoRefund      = "refund-of-nothing"          // a refund states that 0 was refunded
 	flagDisconnected  = "app-uninstalled"            // nothing more will come
 )
 
@@ -211,6 +212,7 @@ func isTest(v payload.Value) bool {
 		"/user/email", "/user/first_name", "/course/name", "/product_name",
 		"/order/user/email", "/order/user/first_name", "/order/product_name",
 		"/email", "/first_name", "/name", "/quiz/name", "/lesson/name", "/user_email", "/user_name", "/course_name",
+		"/items/0/product_name", "/order/items/0/product_name",
 	} {
 		var try payload.Reader
 		if strings.HasPrefix(try.Label(v.At(p)), testMark) {

@@ -143,7 +143,7 @@ func (b *book) credits() (rows []string) {
 }
 
 // sales: an order is sold once, however often that is told, and a transaction
-// counts once. Its currency is its sale's, and its first money's until then; money
+// counts once; of a charge the most that was refunded counts. Its currency is its sale's, and its first money's until then; money
 // in other currencies is not added to it. A refund first gives back what was paid
 // beyond the total, which is owed to the buyer; the rest of it is not owed again.
 func (b *book) sales() (rows []string) {
@@ -155,12 +155,13 @@ func (b *book) sales() (rows []string) {
 		saidPaid  bool
 		by        map[string]amounts
 		seen      map[string]bool
+		refunds   map[string]payment // the greatest told of each transaction
 		mentioned bool
 	}
 	orders := make(map[string]*order)
 	open := func(id string) *order {
 		if orders[id] == nil {
-			orders[id] = &order{by: make(map[string]amounts), seen: make(map[string]bool)}
+			orders[id] = &order{by: make(map[string]amounts), seen: make(map[string]bool), refunds: make(map[string]payment)}
 		}
 		return orders[id]
 	}
@@ -190,10 +191,14 @@ func (b *book) sales() (rows []string) {
 			o := open(e.order)
 			key := fmt.Sprint(e.transaction, " refund: ", e.refund)
 			switch {
-			case e.failed || e.unsure || o.seen[key]:
+			case e.failed || e.unsure:
 			case e.refund:
-				add(o, e.currency, false, none, none, e.amount)
-				o.seen[key] = true
+				last, again := o.refunds[e.transaction]
+				if more := e.amount.Sub(last.amount); !again || last.currency == e.currency && more.IsPositive() {
+					add(o, e.currency, false, none, none, more)
+					o.refunds[e.transaction] = e
+				}
+			case o.seen[key]:
 			default:
 				add(o, e.currency, false, none, e.amount, none)
 				o.seen[key] = true

@@ -30,6 +30,8 @@ const (
 	listedOnly         = "listed"              // known from a provider's list alone
 	conflictingSale    = "conflicting-sale"    // sold again with another total or currency; not booked
 	transactionDiffers = "transaction-differs" // told again with another amount; not booked
+	refundRaised       = "refund-raised"       // more was refunded of a charge than before; the difference is booked
+	refundRepeated     = "refund-repeated"     // as much was refunded of a charge as before: told again, or once more; not booked
 	paymentFailed      = "payment-failed"      // a payment was tried, and nothing is paid
 	paymentPending     = "payment-pending"     // the sale says so, and nothing is paid
 	paymentUnknown     = "payment-unknown"     // the sale has a payment status that nobody documented, and nothing is paid

@@ -14,7 +14,7 @@
 //	refunds     what was given back
 //	suspense    the part of a total that lines and charges do not explain
 //
-// # Posting rules, version 3
+// # Posting rules, version 4
 //
 //	sales.sold         receivable total; sales −lines; charges −charges;
 //	                   suspense −residue, flagged items-differ. An order without
@@ -42,7 +42,10 @@
 // An order is sold once: the same sale told again is nothing new, another one is
 // flagged conflicting-sale and not booked. A transaction, or a ledger entry,
 // counts once per order and kind; told again with another amount it is flagged
-// transaction-differs and the first stays. A payment flagged unit-unknown might
+// transaction-differs and the first stays. A refund tells what was refunded of a
+// charge: told again with more, the difference is booked and flagged
+// refund-raised; with as much, and not all of the charge, it is flagged
+// refund-repeated, for nobody can tell a repetition from another refund. A payment flagged unit-unknown might
 // be in minor units: it is not booked, and the order carries the flag.
 //
 // An order that a provider's API lists is sold if no webhook tells of it, and
@@ -78,7 +81,7 @@ import (
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "sales",
-		Version: 3,
+		Version: 4,
 		Tables:  []projections.Table{orders, amounts, transactions, balances, entries},
 		Kinds: domain.KindsOf(
 			domain.SalesSold{},
@@ -213,10 +216,56 @@ func (o *order) paid(e domain.SalesPaid) error {
 	return o.moved(e.Payment, amountRow{currency: currency, paid: e.Amount}, postPayment(e.Amount, currency, e.Transaction))
 }
 
-// refunded books a refund.
+// refunded books a refund: of the same charge, what it is more than what was told
+// before.
 func (o *order) refunded(e domain.SalesRefunded) error {
+	o.flag(e.Flags...)
 	currency := bucket(e.Currency)
-	return o.moved(e.Payment, amountRow{currency: currency, refunded: e.Amount}, postRefund(e.Amount, currency, e.Transaction))
+	more, ok := decimal.Zero, false
+	if !slices.Contains(e.Flags, unitUnknown) {
+		more, ok = o.raised(e.Payment, currency)
+	}
+	if !ok {
+		return o.close()
+	}
+	o.adopt(currency, false)
+	if err := o.post(amountRow{currency: currency, refunded: more}, postRefund(more, currency, e.Transaction)); err != nil {
+		return err
+	}
+	return o.close()
+}
+
+// raised returns by how much a refund is more than what is booked as refunded of
+// the same charge, and whether it is to be booked. It remembers the greatest.
+func (o *order) raised(p domain.Payment, currency string) (more decimal.Decimal, ok bool) {
+	kind := string(o.record.Kind)
+	seen, again := transactions.Get(o.tx, o.row.source, o.row.order, p.Transaction, kind)
+	more = p.Amount.Sub(seen.amount)
+	switch {
+	case !again:
+		more = p.Amount
+	case seen.currency != currency || more.IsNegative():
+		o.flag(transactionDiffers)
+		return more, false
+	case more.IsZero():
+		if !o.whole(p) {
+			o.flag(refundRepeated)
+		}
+		return more, false
+	default:
+		o.flag(refundRaised)
+	}
+	transactions.Put(o.tx, transactionRow{o.row.source, o.row.order, p.Transaction, kind, currency, p.Amount})
+	return more, true
+}
+
+// whole reports whether a refund is known to be all of its charge.
+func (o *order) whole(p domain.Payment) bool {
+	paid, ok := transactions.Get(o.tx, o.row.source, o.row.order, p.Transaction, string(domain.SalesPaid{}.Kind()))
+	if !ok {
+		paid.amount = p.OrderTotal
+	}
+	return !p.Amount.LessThan(paid.amount) && paid.amount.IsPositive()
 }
 
 // moved books money that came or went, unless it is not to be counted.
