@@ -12,18 +12,22 @@ import (
 
 // tahdah draws a delivery of Tahdah's.
 func (p pen) tahdah() letter {
-	switch p.number("tahdah", 1, 10) {
+	switch p.number("tahdah", 1, 12) {
 	case 1, 2, 3, 4:
 		return p.tahdahCredits()
 	case 5, 6, 7:
 		return p.tahdahEntry()
-	case 8, 9:
-		return p.tahdahMember()
+	case 8, 9, 10, 11:
+		return p.tahdahAssumed()
 	}
 	return p.tahdahOther()
 }
 
-// tahdahLetter puts a body under a verb, spelled as it may be.
+// withBytes at the end of an identity stands for the bytes of the letter.
+const withBytes = "\x00"
+
+// tahdahLetter puts a body under a verb, spelled as it may be. What nothing tells
+// apart may be a level of whatever the verb is about.
 func (p pen) tahdahLetter(l letter, verb string, body []byte) letter {
 	spelled := p.pick("verb spelled", verb, strings.ToLower(verb), strings.ToUpper(verb))
 	l.provider, l.topic = "tahdah", verb
@@ -32,6 +36,12 @@ func (p pen) tahdahLetter(l letter, verb string, body []byte) letter {
 	}
 	if p.seldom("byte order mark", 10) {
 		body = append([]byte("\uFEFF"), body...)
+	}
+	if said, ok := strings.CutSuffix(l.identity, withBytes); ok {
+		l.identity = said + string(body)
+	}
+	if l.identity == "" && len(l.scopes) == 0 {
+		l.scopes = []string{"verb " + strings.ToLower(verb)}
 	}
 	l.request = signed("tahdah", http.Header{"Webhook-Verb": {spelled}}, body)
 	return l
@@ -140,41 +150,96 @@ func (p pen) tahdahEntry() letter {
 	return l
 }
 
-// tahdahMember: a change in a trust group, by the mapping that is assumed. With
+// tahdahAssumed draws a delivery whose verb and body are nobody's but ours. With
 // the time of the change, that and the bytes tell it from others; without it, it
-// is a level of the membership.
-func (p pen) tahdahMember() letter {
-	m := membership{
-		group: p.pick("group", "g1", "g2"), memberType: p.pick("member is", "legal_entity", "candidate"),
-		member: p.pick("member", "41", "42"), status: p.pick("status", "Active", "Pending", "Suspended", "Removed"),
-		dated: p.seldom("dated", 2),
-	}
-	body := object{"trustGroupId": m.group, "status": m.status}
-	id := map[string]string{"legal_entity": "legalEntityId", "candidate": "candidateId"}[m.memberType]
-	body[id] = p.id(m.member)
-	verb := p.pick("member verb", "trustGroups.memberUpdated", "trustGroups.memberAdded")
+// is a level of what it is about. With or without, it is the last word on that.
+func (p pen) tahdahAssumed() letter {
 	l := letter{status: domain.Accepted, records: 1}
-	if m.dated {
+	body := object{}
+	verb, meaning, changed, scopes, needs := p.tahdahChange(&l, body)
+	l.scopes = scopes
+	dated := p.seldom("dated", 2)
+	if dated {
 		l.at = p.moment("changed")
-		body["updatedAt"] = p.write(l.at)
-	} else {
-		l.scopes = []string{row("member", m.group, m.memberType, m.member)}
+		body[changed] = p.write(l.at)
+		if m, ok := l.things[0].(membership); ok {
+			m.dated = true
+			l.things[0] = m
+		}
 	}
-	l.things = []any{m}
-	spoilt := p.broken(12, body, "trustGroupId", body, id, body, "status")
-	if spoilt && body["status"] == m.status {
-		l.scopes = nil // whose level it is cannot be read
+	// What it is about comes first; without that nothing tells it from others.
+	id, rest := needs[0], needs[1:]
+	spoilt := p.broken(12, body, id)
+	lost := spoilt
+	if !spoilt && len(rest) > 0 {
+		spoilt = p.broken(12, body, p.pick("needed", rest...))
 	}
 	data := p.body(body)
-	if m.dated && (!spoilt || body["status"] != m.status) {
-		// The verbs that imply no status are one: a repetition is one under either.
-		l.identity = "member " + string(data)
+	switch {
+	case lost:
+		l.scopes = nil
+	case dated:
+		l.identity = meaning + " " + withBytes
 	}
 	l = p.tahdahLetter(l, verb, data)
 	if spoilt {
 		return l.quarantined()
 	}
 	return l
+}
+
+// tahdahChange draws what a delivery of an assumed shape is about. Verb is how it
+// is called, meaning what verbs that mean the same have in common, changed where
+// the time of the change is, and needs what the body must have, an id first.
+func (p pen) tahdahChange(l *letter, body object) (verb, meaning, changed string, scopes, needs []string) {
+	who := p.somebody()
+	candidate := who.mention()
+	candidate.kind = "candidate"
+	seen := candidate
+	seen.inPassing = false
+	switch p.pick("change", "member", "member", "member", "person", "roles", "registration", "catalogue") {
+	case "person":
+		body["personId"], body["firstName"], body["lastName"], body["email"] = p.id(who.id), who.first, who.last, who.email
+		p.odd(body, "unimportant")
+		l.things, scopes = []any{seen}, []string{row("person", who.id)}
+		if p.seldom("with roles", 2) {
+			body["roles"] = []any{object{"id": 7, "name": p.pick("role", "Tutor", "Chief")}}
+			scopes = append(scopes, row("roles", who.id))
+		}
+		return "legalEntities.personAdded", "person added", "addedAt", scopes, []string{"personId"}
+	case "roles":
+		body["personId"], body["roles"] = p.id(who.id), []any{object{"name": p.pick("role", "Tutor", "Chief")}}
+		seen.name, seen.email = "", ""
+		l.things = []any{seen}
+		return "legalEntities.rolesUpdated", "roles", "updatedAt", []string{row("roles", who.id)}, []string{"personId", "roles"}
+	case "registration":
+		pathway := p.pick("pathway", "402", "403")
+		body["candidateId"], body["pathwayId"] = p.id(who.id), p.id(pathway)
+		body["candidate"] = object{"firstName": who.first, "lastName": who.last, "email": who.email}
+		l.things = []any{lesson{person: who.id, subjectType: "pathway", subject: pathway, what: "enrolled"}, candidate}
+		return "pathways.registrationCreated", "registration", "registeredAt", []string{row("registration", pathway, who.id)}, []string{"pathwayId"}
+	case "catalogue":
+		n := name{table: "items", kind: "catalogue-entry", id: p.pick("entry", "9", "10"), name: p.pick("entry is called", "Level 1", "Level 2")}
+		body["entryId"], body["title"] = p.id(n.id), n.name
+		l.things = []any{n}
+		p.odd(body, "slug", "price")
+		verb = p.pick("catalogue verb", "catalogue.entryPublished", "catalogue.entryCreated")
+		return verb, verb, "publishedAt", []string{row("entry", n.id)}, []string{"entryId"}
+	}
+	m := membership{
+		group: p.pick("group", "g1", "g2"), memberType: p.pick("member is", "legal_entity", "candidate"),
+		member: p.pick("member", "41", "42"), status: p.pick("status", "Active", "Pending", "Suspended", "Removed"),
+	}
+	member := map[string]string{"legal_entity": "legalEntityId", "candidate": "candidateId"}[m.memberType]
+	body["trustGroupId"], body["status"], body[member] = m.group, m.status, p.id(m.member)
+	verb, meaning, needs = p.pick("member verb", "trustGroups.memberUpdated", "trustGroups.memberAdded"), "member", []string{"trustGroupId", "status"}
+	if p.seldom("removed", 5) { // the verb says it, and the body need not
+		m.status = "removed"
+		delete(body, "status")
+		verb, meaning, needs = "trustGroups.memberRemoved", "member removed", needs[:1]
+	}
+	l.things = []any{m}
+	return verb, meaning, "updatedAt", []string{row("member", m.group, m.memberType, m.member)}, needs
 }
 
 // tahdahOther: a new legal entity, which has no id, or something nobody knows.
@@ -191,6 +256,9 @@ func (p pen) tahdahOther() letter {
 	}
 	p.odd(body, "town", "vatNumber", "description")
 	spoilt := p.broken(12, body, "name")
+	if !spoilt {
+		l.identity = "created " + withBytes // once
+	}
 	l = p.tahdahLetter(l, "legalEntities.created", p.body(body))
 	if spoilt {
 		return l.quarantined()

@@ -273,7 +273,7 @@ func (b *book) certifications() (rows []string) {
 	}
 	all := make(map[string]*done)
 	for _, l := range of[lesson](b) {
-		if l.subjectType != "course" && l.subjectType != "test" {
+		if l.subjectType != "course" && l.subjectType != "test" && l.subjectType != "pathway" {
 			continue
 		}
 		key := row(l.person, l.subjectType, l.subject)

@@ -101,7 +101,7 @@ type modelCase struct {
 	handler   http.Handler
 
 	clock time.Time
-	sent  []sent
+	sent  []*sent            // in the order in which they were drawn
 	books map[string]*book   // by provider
 	known map[string][]*sent // by provider and identity: deliveries of different bytes
 	last  map[string]*sent   // by provider and scope
@@ -165,6 +165,7 @@ func (c *modelCase) volley() {
 	if !c.seldom("at once", 4) || !c.unrelated(letters) {
 		for _, l := range letters {
 			s := c.expect(l)
+			c.sent = append(c.sent, s)
 			c.deliver(s, s.request.Fetched == "" && c.seldom("over HTTP", 4))
 			c.book(s)
 		}
@@ -175,6 +176,7 @@ func (c *modelCase) volley() {
 	for i, l := range letters {
 		volley[i] = c.expect(l)
 	}
+	c.sent = append(c.sent, volley...)
 	for _, s := range volley {
 		wg.Go(func() { c.deliver(s, false) })
 	}
@@ -312,7 +314,6 @@ func (c *modelCase) deliver(s *sent, overHTTP bool) {
 
 // book checks a receipt and writes down what the letter says, if it counts.
 func (c *modelCase) book(s *sent) {
-	c.sent = append(c.sent, *s)
 	if s.receipt.Status != s.want {
 		c.Fatalf("%s is %s, want %s\n%s", s.topic, s.receipt.Status, s.want, s.request.Body)
 	}
