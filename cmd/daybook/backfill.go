@@ -42,11 +42,12 @@ fills in what no webhook told; it outranks and duplicates nothing. A row that is
 recorded already is a duplicate; one that has changed is recorded again.
 
   thinkific   users courses products enrollments orders
-  credly      badge_templates employees badges
+  credly      badge_templates employees badges; if named, events
   braincert   users courses groups
   tahdah      members
 
-Without RESOURCE, all of them. The source needs api_token in daybook.toml, and some
+Without RESOURCE, all of them. Credly's events are those that no notice was
+confirmed of, each fetched by itself; "serve" looks for them every day. The source needs api_token in daybook.toml, and some
 need more: "daybook init --print" says what. "serve" may run meanwhile.
 
 How far it has come is kept in the database after every page. Interrupted, by
@@ -59,7 +60,8 @@ asked now: run it again later.`,
 		Example: `  daybook source backfill acme-thinkific --dry-run
   daybook source backfill acme-thinkific
   daybook source backfill acme-thinkific enrollments --since 2026-03-01
-  daybook source backfill acme-credly badges --json`,
+  daybook source backfill acme-credly badges --json
+  daybook source backfill acme-credly events`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			b, err := a.newBackfill(args[0], args[1:], since)
@@ -67,7 +69,10 @@ asked now: run it again later.`,
 				return err
 			}
 			b.restart = restart
-			if dry {
+			switch {
+			case dry && slices.Contains(b.resources, resourceEvents):
+				return domain.Errorf(domain.Usage, "", "which events are missing follows from the log").WithHint("Leave --dry-run out.")
+			case dry:
 				return b.run(cmd.Context())
 			}
 			return a.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB) error {
@@ -85,6 +90,7 @@ asked now: run it again later.`,
 // A backfill is one run of "daybook source backfill".
 type backfill struct {
 	app       *app
+	config    sourceConfig
 	source    intake.Source
 	lists     fetch.Lister
 	client    *fetch.Client
@@ -104,13 +110,16 @@ func (a *app) newBackfill(name string, resources []string, since string) (*backf
 			WithHint("The sources are those of daybook.toml; see: daybook source list")
 	}
 	config := a.config.Sources[i]
-	b := &backfill{app: a, lists: listers[config.Provider](config)}
+	b := &backfill{app: a, config: config, lists: listers[config.Provider](config)}
 	var err error
 	if b.source, err = a.translator(name); err != nil {
 		return nil, err
 	}
+	sweeps := slices.Equal(resources, []string{resourceEvents})
 	b.client, err = newClient(config, func(c *fetch.Config) {
-		c.PerMinute, c.AtOnce = b.lists.Pace()
+		if !sweeps {
+			c.PerMinute, c.AtOnce = b.lists.Pace()
+		}
 		c.Timeout, c.Waiting = pageTimeout, b.waiting
 	})
 	switch {
@@ -123,7 +132,18 @@ func (a *app) newBackfill(name string, resources []string, since string) (*backf
 	if b.since, err = parseSince(since); err != nil {
 		return nil, err
 	}
+	if sweeps && b.notified() {
+		b.resources = resources
+		return b, nil
+	}
 	return b, b.choose(resources)
+}
+
+// notified reports whether the source's webhooks are notices of events, which are
+// fetched by a sweep.
+func (b *backfill) notified() bool {
+	_, ok := newEnrichment(b.config, b.source, b.client)
+	return ok
 }
 
 // parseSince reads a day, which begins in UTC, or a moment; "" is the zero time.
@@ -200,7 +220,11 @@ func (b *backfill) run(ctx context.Context) error {
 	open := int64(0)
 	for _, r := range b.resources {
 		t := &tally{resource: r, statuses: make(map[domain.Status]int64)}
-		err := b.fetch(ctx, t)
+		fetch := b.fetch
+		if r == resourceEvents {
+			fetch = b.sweep
+		}
+		err := fetch(ctx, t)
 		b.rows = append(b.rows, t.cells(err))
 		open += t.statuses[domain.Quarantined] + t.statuses[domain.Conflicting]
 		failed = errors.Join(failed, err)

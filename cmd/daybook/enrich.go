@@ -45,11 +45,10 @@ func enrichments(configs []sourceConfig, sources []intake.Source) ([]enrichment,
 // is nothing to enrich or nothing to do it with.
 func newEnrichment(s sourceConfig, source intake.Source, client *fetch.Client) (enrichment, bool) {
 	noticer, sends := source.Provider.(fetch.Noticer)
-	list, listed := noticed[s.Provider]
-	if !sends || !listed || client == nil {
+	if !sends || client == nil {
 		return enrichment{}, false
 	}
-	return enrichment{config: s, source: source, noticer: noticer, events: list(s), client: client}, true
+	return enrichment{config: s, source: source, noticer: noticer, events: listers[s.Provider](s), client: client}, true
 }
 
 // enricher returns what fetches for the source, appends to log and keeps its
@@ -60,13 +59,16 @@ func (e enrichment) enricher(log intake.Appender, db *sql.DB, logger *slog.Logge
 		Client:   e.client,
 		Noticer:  e.noticer,
 		Events:   e.events,
-		Resource: "events",
+		Resource: resourceEvents,
 		Log:      postgres.NewNotices(db),
 		Recorder: recorder{log, e.source},
 		AtOnce:   enrichAtOnce,
 		Logger:   logger,
 	})
 }
+
+// resourceEvents is the list of everything that there may have been a notice of.
+const resourceEvents = "events"
 
 // enrichAtOnce is how many answers are asked for at once for one source.
 const enrichAtOnce = 4
@@ -126,6 +128,20 @@ func (s *server) fetchStatuses(ctx context.Context) ([]fetchStatus, error) {
 		statuses[i] = fetchStatus{Source: e.Source, Pending: int64(pending), Oldest: oldest, Paused: !e.Status().Denied.IsZero()}
 	}
 	return statuses, nil
+}
+
+// sweep fetches the events that no notice was confirmed of.
+func (b *backfill) sweep(ctx context.Context, t *tally) error {
+	p := b.app.progress("backfill " + t.resource)
+	defer p.end()
+	e, _ := newEnrichment(b.config, b.source, b.client)
+	found, err := e.enricher(b.log, b.db, b.app.loggerFrom(slog.LevelWarn)).Sweep(ctx, func(seen, total int64) {
+		t.pages++
+		t.rows = seen
+		p.update(seen, max(seen, total))
+	})
+	t.statuses[domain.Accepted], t.statuses[domain.Duplicate] = int64(found), t.rows-int64(found)
+	return err
 }
 
 // remind says every day how long the source's API token lasts, once that is not

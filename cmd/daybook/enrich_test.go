@@ -501,6 +501,29 @@ func TestSweepAfterOutage(t *testing.T) {
 	}
 }
 
+// TestBackfillEvents fetches by hand what nobody told.
+func TestBackfillEvents(t *testing.T) {
+	f := newCredlyFake(t)
+	url := postgrestest.URL(t)
+	for _, env := range credlyEnv {
+		name, value, _ := strings.Cut(env, "=")
+		t.Setenv(name, value)
+	}
+	config := f.config(t, "acme")
+	for _, want := range []string{"events,1,24,24,0,0,0,0,done", "events,1,24,0,24,0,0,0,done"} {
+		stdout, stderr, status := daybook(t, url, "source", "backfill", "acme", "events", "--config", config, "-o", "csv")
+		if status != exitDone || !strings.Contains(stdout, want) {
+			t.Errorf("status %d, want %s\n%s%s", status, want, stdout, stderr)
+		}
+	}
+	if answers, _ := newFetchedLog(t, url).counts(); answers["acme"] != 24 || f.count("acme") != 24 {
+		t.Errorf("%d answers to %d requests", answers["acme"], f.count("acme"))
+	}
+	if _, stderr, status := daybook(t, url, "source", "backfill", "acme", "events", "--config", config, "--dry-run"); status != exitUsage {
+		t.Errorf("dry run: status %d\n%s", status, stderr)
+	}
+}
+
 // TestNoticeWithoutType posts a notice that does not say what it is of: it is
 // quarantined, and the event it names is fetched all the same.
 func TestNoticeWithoutType(t *testing.T) {

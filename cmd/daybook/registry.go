@@ -58,12 +58,6 @@ var apis = map[string]func(source sourceConfig, token string) (fetch.Config, err
 	"credly":    credlyAPI,
 }
 
-// noticed says how to list everything that a provider may have sent a notice of.
-// It names the providers whose webhooks are no more than that.
-var noticed = map[string]func(source sourceConfig) fetch.Lister{
-	"credly": func(s sourceConfig) fetch.Lister { return credly.Lists{Organizations: s.Organizations} },
-}
-
 // listers says what the API of each provider lists.
 var listers = map[string]func(source sourceConfig) fetch.Lister{
 	"tahdah":    func(s sourceConfig) fetch.Lister { return tahdah.Lists{Owners: s.Organizations} },
