@@ -209,6 +209,8 @@ func (g *granter) send(ctx context.Context, asked *postgres.StoredDelivery) (gra
 		return grantMade{}, err
 	}
 	// A call once begun is finished: its outcome is what nobody could tell later.
+	stop := context.AfterFunc(ctx, func() { g.app.warn("waiting for Tahdah's answer; interrupt again to give it up") })
+	defer stop()
 	ctx = context.WithoutCancel(ctx)
 	answer, failed := g.ask(ctx, query)
 	outcome, reason := tahdah.GrantOutcome(answer.Status, answer.Header, answer.Body)
@@ -228,7 +230,7 @@ func (g *granter) send(ctx context.Context, asked *postgres.StoredDelivery) (gra
 
 // unsent reports whether a call failed before any of it could reach Tahdah.
 func unsent(err error) bool {
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+	if e, ok := errors.AsType[*net.OpError](err); ok && (e.Op == "dial" || e.Op == "proxyconnect") {
 		return true
 	}
 	_, distrusted := errors.AsType[*tls.CertificateVerificationError](err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"database/sql"
@@ -45,13 +46,15 @@ const (
 	hidesReset = "grant and reset"
 	hangs      = "hang" // until the client gives up, nothing granted
 	hidesHang  = "grant and hang"
+	slow       = "grant and wait" // to be told to go on
 )
 
 // A fakeTahdah adds credits as Tahdah's API is described to: a key counts once,
 // and using it again is an error.
 type fakeTahdah struct {
 	*httptest.Server
-	paths chan string // of requests that hang, if anybody wants to know
+	paths chan string   // of requests that hang or wait
+	goOn  chan struct{} // what those that wait, wait for
 
 	mu     sync.Mutex
 	does   []string // one request after the other; the last one goes on
@@ -62,7 +65,7 @@ type fakeTahdah struct {
 }
 
 func newFakeTahdah(t testing.TB, does ...string) *fakeTahdah {
-	f := &fakeTahdah{does: does, levels: map[string]int64{}, times: map[string]int{}, paths: make(chan string, 100)}
+	f := &fakeTahdah{does: does, levels: map[string]int64{}, times: map[string]int{}, paths: make(chan string, 100), goOn: make(chan struct{})}
 	f.Server = httptest.NewServer(f)
 	t.Cleanup(func() {
 		f.CloseClientConnections()
@@ -76,7 +79,12 @@ func (f *fakeTahdah) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client is gone
 	}
-	switch does, status := f.take(r, body); does {
+	does, status := f.take(r, body)
+	if does == slow {
+		f.paths <- r.URL.Path
+		<-f.goOn
+	}
+	switch does {
 	case resets, hidesReset:
 		panic(http.ErrAbortHandler)
 	case hangs, hidesHang:
@@ -145,13 +153,17 @@ func (f *fakeTahdah) granted(key string) int {
 
 // grantBooks is a log to grant in, and what it says.
 type grantBooks struct {
-	log *postgres.Appender
-	db  *sql.DB
+	log    *postgres.Appender
+	db     *sql.DB
+	memory *projections.Memory // folded so far
 }
 
-func newGrantBooks(t testing.TB) grantBooks {
-	url := postgrestest.URL(t)
-	return grantBooks{postgrestest.Appender(t, url), postgrestest.Open(t, url, postgres.RoleProjector)}
+func newGrantBooks(t testing.TB) grantBooks { return newGrantBooksAt(t, postgrestest.URL(t)) }
+
+func newGrantBooksAt(t testing.TB, url string) grantBooks {
+	return grantBooks{
+		postgrestest.Appender(t, url), postgrestest.Open(t, url, postgres.RoleProjector), projections.NewMemory(credits.Projection()),
+	}
 }
 
 // granter returns one run of the command against the server.
@@ -174,23 +186,22 @@ type fataler interface{ Fatal(...any) }
 // rows folds the log and returns the rows of a view of the credits, by column,
 // of the given order.
 func (b grantBooks) rows(ctx context.Context, t fataler, view, order string) []map[string]string {
-	memory := projections.NewMemory(credits.Projection())
 	head, err := postgres.Head(ctx, b.db)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for page, err := range postgres.Records(ctx, b.db, 0, head) {
+	for page, err := range postgres.Records(ctx, b.db, b.memory.Position(), head) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range page {
-			if err := memory.Fold(r); err != nil {
+			if err := b.memory.Fold(r); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	v, _ := credits.Projection().View(view)
-	answer, err := v.Ask(ctx, memory, projections.Query{}, 0)
+	answer, err := v.Ask(ctx, b.memory, projections.Query{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +256,7 @@ func TestGrantOnce(t *testing.T) {
 		}
 		said := ""
 		for range calls {
-			g := books.granter(rt, server, reference, order, 300*time.Millisecond)
+			g := books.granter(rt, server, reference, order, 150*time.Millisecond)
 			made, err := g.run(t.Context())
 			if code := domain.CodeOf(err); code != "" && code != domain.Unavailable && code != domain.Refused {
 				rt.Fatalf("%v", err)
@@ -383,7 +394,7 @@ func TestGrantKilled(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			database := postgrestest.URL(t)
-			books := grantBooks{postgrestest.Appender(t, database), postgrestest.Open(t, database, postgres.RoleProjector)}
+			books := newGrantBooksAt(t, database)
 			url, reached := tt.reach(t)
 			cmd := exec.Command(os.Args[0], grantArgs(grantConfig(t, t.TempDir(), url))...)
 			cmd.Env = append(os.Environ(), asMain+"=1", "TOKEN=t0ken", "DATABASE_URL="+database)
@@ -419,6 +430,39 @@ func TestGrantKilled(t *testing.T) {
 				t.Errorf("shown as %s, want %s", row[0]["status"], tt.after)
 			}
 		})
+	}
+}
+
+// TestGrantInterrupted interrupts the command while Tahdah has yet to answer: it
+// waits for the answer and records it.
+func TestGrantInterrupted(t *testing.T) {
+	database := postgrestest.URL(t)
+	books := newGrantBooksAt(t, database)
+	server := newFakeTahdah(t, slow)
+	cmd := exec.Command(os.Args[0], grantArgs(grantConfig(t, t.TempDir(), server.URL))...)
+	cmd.Env = append(os.Environ(), asMain+"=1", "TOKEN=t0ken", "DATABASE_URL="+database)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-server.paths
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		if said += lines.Text() + "\n"; strings.Contains(lines.Text(), "interrupt again") {
+			close(server.goOn)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+	if row := books.rows(t.Context(), t, "grants", "SO-1"); len(row) != 1 || row[0]["status"] != "granted" {
+		t.Errorf("%v\n%s", row, said)
 	}
 }
 
