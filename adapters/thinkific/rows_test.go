@@ -174,7 +174,7 @@ func FuzzTranslateRow(f *testing.F) {
 	for _, r := range []domain.Request{
 		enrolmentRow(`,"percentage_completed":"0.5","completed":true,"completed_at":"2026-03-10T12:00:00Z"`),
 		row("orders", "1", `{"id":1,"amount_dollars":"50.0","amount_cents":5000,"items":[{"product_id":1}]}`),
-		row("users", "1", `{"id":1,"roles":["x"]}`), row("courses", "1", `{"id":1,"name":"[TEST]"}`), row("coupons", "", `{}`),
+		row("users", "1", `{"id":1,"roles":["x"]}`), row("courses", "1", `{"id":1,"name":"[TEST]"}`), row("coupons", "", `{}`), row("\x8e", "1", `{}`),
 	} {
 		f.Add(r.Fetched, r.Body)
 	}

@@ -81,7 +81,7 @@ asked now: run it again later.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&since, "since", "", "only what changed since then, a day or RFC 3339; for thinkific's enrollments")
+	cmd.Flags().StringVar(&since, "since", "", "only what changed since an hour before then, a day or RFC 3339; for thinkific's enrollments")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "fetch and translate, and record nothing; needs no database")
 	cmd.Flags().BoolVar(&restart, "restart", false, "begin with the first page although the last run was interrupted")
 	return cmd

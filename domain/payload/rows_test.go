@@ -47,3 +47,25 @@ func TestRows(t *testing.T) {
 		}
 	}
 }
+
+// FuzzRows checks that rows are parts of the document, word for word.
+func FuzzRows(f *testing.F) {
+	for _, body := range []string{`{"items":[{"id":1},{"id":"a"}]}`, `[{"id":1}]`, `{"data":{"users":[{"id":1}]}}`, `{"items":{"items":[]}}`, "\ufeff[]"} {
+		f.Add([]byte(body), "items")
+		f.Add([]byte(body), "")
+	}
+	f.Fuzz(func(t *testing.T, body []byte, name string) {
+		rows, err := Rows(body, name, "id")
+		if err != nil {
+			return
+		}
+		rest := string(body)
+		for _, r := range rows {
+			at := strings.Index(rest, string(r.Body))
+			if at < 0 || r.ID == "" || !IsLabel(r.ID) {
+				t.Fatalf("%q has no row %q named %q", body, r.Body, r.ID)
+			}
+			rest = rest[at+len(r.Body):]
+		}
+	})
+}

@@ -45,6 +45,8 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 		domain.LearningEnrolled{Learner: who, Subject: what},
 		domain.BadgesReported{Badge: "b", Template: id, TemplateName: word, State: "accepted", StateUpdatedAt: day(1), User: label, Name: who.Name},
 		domain.SalesSold{Order: "o", Lines: []domain.SaleLine{{Item: id, Name: word}, {Item: label, Name: "n"}}, Buyer: domain.Buyer{Person: id, Name: who.Name, Email: who.Email}},
+		domain.LearningListed{Learner: who, Subject: what, Enrolment: "e", ListedAt: day(rapid.IntRange(1, 3).Draw(t, "listed at"))},
+		domain.SalesListed{Order: "o", Lines: []domain.SaleLine{{Item: id, Name: word}}, Buyer: domain.Buyer{Person: id, Name: who.Name, Email: who.Email}},
 		domain.SalesEntryPosted{Entry: "e", Currency: "GBP", Payer: domain.Party{ID: id, Name: who.Name, EntityType: label}, Beneficiary: domain.Party{ID: label, Name: "n"}},
 	}).Draw(t, "event")
 })
