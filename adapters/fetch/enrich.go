@@ -107,6 +107,7 @@ type Enricher struct {
 
 // A Status says how an enricher is doing.
 type Status struct {
+	Running bool      // here; what follows is known to nobody else
 	Pending int       // notices that are not settled
 	Oldest  time.Time // when the first of them was recorded
 	Denied  time.Time // since when the credentials are refused and nothing is fetched; zero: they are good
@@ -137,6 +138,7 @@ func (e *Enricher) Run(ctx context.Context, wake <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
+	defer e.show(Status{})
 	ctx, stop := context.WithCancel(ctx)
 	var tries sync.WaitGroup
 	defer tries.Wait()
@@ -157,7 +159,7 @@ func (e *Enricher) Run(ctx context.Context, wake <-chan struct{}) error {
 		if err := w.save(ctx); err != nil {
 			return err
 		}
-		e.show(w)
+		e.show(w.status())
 		timer := time.NewTimer(w.sleep(time.Now()))
 		select {
 		case <-ctx.Done():
@@ -176,15 +178,10 @@ func (e *Enricher) Run(ctx context.Context, wake <-chan struct{}) error {
 }
 
 // show makes the state of the work visible to others.
-func (e *Enricher) show(w *work) {
+func (e *Enricher) show(s Status) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.status = Status{Pending: len(w.pending), Denied: w.denied, Failed: w.failed, Swept: w.sweptAt}
-	for _, p := range w.pending {
-		if e.status.Oldest.IsZero() || p.since.Before(e.status.Oldest) {
-			e.status.Oldest = p.since
-		}
-	}
+	e.status = s
 }
 
 // Backlog returns how many notices are not settled, and since when the first of
@@ -197,12 +194,8 @@ func (e *Enricher) Backlog(ctx context.Context) (pending int, oldest time.Time, 
 	if err != nil {
 		return 0, time.Time{}, err
 	}
-	for _, p := range w.pending {
-		if oldest.IsZero() || p.since.Before(oldest) {
-			oldest = p.since
-		}
-	}
-	return len(w.pending), oldest, nil
+	s := w.status()
+	return s.Pending, s.Oldest, nil
 }
 
 // errInHand says that somebody else is fetching the same.

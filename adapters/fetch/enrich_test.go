@@ -163,9 +163,9 @@ func (m *memory) count(key string) (n int) {
 	return n
 }
 
-func (m *memory) Record(_ context.Context, r domain.Request, cause ulid.ULID) (domain.Receipt, error) {
+func (m *memory) Record(ctx context.Context, r domain.Request, cause ulid.ULID) (domain.Receipt, error) {
 	id := path.Base(r.Fetched)
-	return m.Append(nil, domain.Delivery{
+	return m.Append(ctx, domain.Delivery{
 		ID: ulid.Make(), ReceivedAt: r.ReceivedAt, Body: r.Body, Header: r.Header, Cause: cause, Fetched: r.Fetched,
 		Translation: domain.Translation{Key: payload.Key("event", id)},
 	})

@@ -24,6 +24,7 @@ type pending struct {
 	attempts int
 	due      time.Time // when it is tried next
 	missed   bool      // the provider said that there is no such thing
+	settled  bool
 }
 
 // Waits between the tries of one notice: up to noticeWait after the first, twice
@@ -55,6 +56,7 @@ type sweepOutcome struct {
 type work struct {
 	enricher *Enricher
 	pending  map[string]*pending // by id
+	order    []*pending          // by position, settled ones in between
 	waiting  queue               // those that are not being tried
 	trying   int
 	outcomes chan outcome
@@ -131,6 +133,7 @@ func (w *work) add(ctx context.Context, list []domain.Notice) error {
 		id := p.notice.Notice
 		if known[e.Noticer.AnswerKey(id)] == "" && known[unverifiedKey(id)] == "" && w.pending[id] == nil {
 			w.pending[id] = p
+			w.order = append(w.order, p)
 			heap.Push(&w.waiting, p)
 		}
 	}
@@ -167,6 +170,7 @@ func (w *work) settled(o outcome, now time.Time) {
 	}
 	w.judge(o.err, now)
 	if o.err == nil {
+		p.settled = true
 		delete(w.pending, p.notice.Notice)
 		return
 	}
@@ -251,11 +255,32 @@ func (w *work) sweptOnce(o sweepOutcome, now time.Time) {
 	w.sweptAt, w.sweepAt = now, now.Add(sweepEvery)
 }
 
+// oldest returns the first notice that is not settled, nil if all are.
+func (w *work) oldest() *pending {
+	for len(w.order) > 0 && w.order[0].settled {
+		w.order[0] = nil
+		w.order = w.order[1:]
+	}
+	if len(w.order) == 0 {
+		return nil
+	}
+	return w.order[0]
+}
+
+// status returns how the work is doing.
+func (w *work) status() Status {
+	s := Status{Running: true, Pending: len(w.pending), Denied: w.denied, Failed: w.failed, Swept: w.sweptAt}
+	if p := w.oldest(); p != nil {
+		s.Oldest = p.since
+	}
+	return s
+}
+
 // save moves the cursor up to the first notice that is not settled.
 func (w *work) save(ctx context.Context) error {
 	low := w.readTo
-	for _, p := range w.pending {
-		low = min(low, p.position-1)
+	if p := w.oldest(); p != nil {
+		low = p.position - 1
 	}
 	now := time.Now()
 	if low <= w.saved || now.Sub(w.savedAt) < savePace {

@@ -116,16 +116,19 @@ func (s *server) fetching(ctx context.Context, e *fetch.Enricher, wake *bus.Wake
 	return nil
 }
 
-// fetchStatuses says how far the enrichers are, whichever server they run on; but
-// only that one knows whether its credentials are refused.
+// fetchStatuses says how far the enrichers are. Those that run on another server
+// are told from the log; only that server knows whether its credentials are refused.
 func (s *server) fetchStatuses(ctx context.Context) ([]fetchStatus, error) {
 	statuses := make([]fetchStatus, len(s.enrichers))
 	for i, e := range s.enrichers {
-		pending, oldest, err := e.Backlog(ctx)
-		if err != nil {
-			return nil, err
+		is := e.Status()
+		if !is.Running {
+			var err error
+			if is.Pending, is.Oldest, err = e.Backlog(ctx); err != nil {
+				return nil, err
+			}
 		}
-		statuses[i] = fetchStatus{Source: e.Source, Pending: int64(pending), Oldest: oldest, Paused: !e.Status().Denied.IsZero()}
+		statuses[i] = fetchStatus{Source: e.Source, Pending: int64(is.Pending), Oldest: is.Oldest, Paused: !is.Denied.IsZero()}
 	}
 	return statuses, nil
 }
