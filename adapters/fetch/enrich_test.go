@@ -470,10 +470,17 @@ func TestNotThere(t *testing.T) {
 func TestSomethingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, a := newMemory(t, thing{"0", "template"}), newAPI(well)
-		running(t, enricher(t, m, a), nil)
+		stop := running(t, enricher(t, m, a), nil)
 		time.Sleep(time.Second)
+		stop()
 		if got := m.settled(); !slices.Equal(got, []string{"unverified/0: it is a badge"}) || a.count() != 1 {
 			t.Errorf("%v", got)
+		}
+		m.cursor = 0 // as in a log that was restored
+		running(t, enricher(t, m, a), nil)
+		time.Sleep(time.Hour)
+		if a.count() != 1 {
+			t.Errorf("what was given up is asked for again")
 		}
 	})
 }
@@ -505,6 +512,24 @@ func TestDenied(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDeniedForLong checks that nothing is given up for a token that nobody has
+// replaced.
+func TestDeniedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, a := newMemory(t, things(3)...), newAPI(func(string) (int, string) { return 403, "{}" })
+		running(t, enricher(t, m, a), nil)
+		time.Sleep(30 * 24 * time.Hour)
+		if got := m.settled(); len(got) > 0 {
+			t.Errorf("%v", got)
+		}
+		a.becomes(well)
+		time.Sleep(6 * time.Minute)
+		if got := m.settled(); !slices.Equal(got, answered(3)) {
+			t.Errorf("%v", got)
+		}
+	})
 }
 
 // TestOutcomeUnknown checks that an answer which may be in the log is appended
