@@ -1,12 +1,8 @@
 package intaketest
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -58,16 +54,6 @@ func Verified(t testing.TB, p Provider, r domain.Request) string {
 		t.Errorf("%q: %v", r.Body, err)
 	}
 	return "verified " + how + "\n" + Describe(p.Translate(r))
-}
-
-// SignHMAC returns a [Suite.Sign] that sets a header to the hexadecimal
-// HMAC-SHA-256 of the body.
-func SignHMAC(header string) func(r *domain.Request, secret string) {
-	return func(r *domain.Request, secret string) {
-		mac := hmac.New(sha256.New, []byte(secret))
-		mac.Write(r.Body)
-		http.Header(r.Header).Set(header, hex.EncodeToString(mac.Sum(nil)))
-	}
 }
 
 // Quarantined wants Translate to refuse r with the given "field reason", and
