@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/daybook-ledger/daybook/adapters/capture"
 	"github.com/daybook-ledger/daybook/adapters/intake"
@@ -32,7 +32,8 @@ type captureOptions struct {
 // mtime stands for the time at which a file was last modified.
 const mtime = "mtime"
 
-func (o *captureOptions) flags(f *pflag.FlagSet) {
+func (o *captureOptions) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	forms := []string{}
 	for _, form := range capture.Forms() {
 		forms = append(forms, string(form))

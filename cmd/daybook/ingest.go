@@ -106,7 +106,7 @@ the rest from being; the exit status is 3 then. It works beside "daybook serve".
 			})
 		},
 	}
-	o.flags(cmd.Flags())
+	o.flags(cmd)
 	cmd.Flags().BoolVar(&trust, "trust", false, "take in also what cannot be verified")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "record nothing; say what would become of each delivery if it is new")
 	cmd.Flags().BoolVar(&anySource, "any-source", false, "take captures that name another source, too")

@@ -59,7 +59,7 @@ record, unrecognized, however often it is sent.`,
 			return a.sourceTry(a.config.Sources[i], o, args[1])
 		},
 	}
-	o.flags(cmd.Flags())
+	o.flags(cmd)
 	cmd.Flags().BoolVar(&send, "send", false, "send a signed delivery that says nothing to a running server")
 	cmd.Flags().StringVar(&url, "url", "", "with --send: where the server is (default: where serve would listen)")
 	return cmd
