@@ -25,7 +25,7 @@ func (p *Provider) answer(r domain.Request) (domain.Translation, error) {
 	a.rd.Flag(flags...)
 	t := domain.Translation{Topic: topicOf(resource), Key: rowKey(resource, id, r.Body)}
 	if resource == resourceEvent {
-		t.Topic, t.Key = a.topic(), payload.Key("event", id)
+		t.Topic, t.Key = a.topic(), p.AnswerKey(id)
 	}
 	switch {
 	case err != nil:

@@ -2,6 +2,7 @@ package credly
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ func (p *Provider) Noticed(body []byte) (n domain.BadgesNoticed, ok bool) {
 	}
 	var rd payload.Reader
 	n = domain.BadgesNoticed{
-		Notice:       rd.OptionalID(doc.Get("id")),
+		Notice:       oneCase(rd.OptionalID(doc.Get("id"))),
 		Organization: rd.OptionalID(doc.Get("organization_id")),
 		EventType:    rd.TryLabel(doc.Get("event_type")),
 		NoticedAt:    rd.TryTime(doc.Get("occurred_at")),
@@ -80,7 +81,20 @@ func second(t time.Time) string {
 
 // AnswerKey returns the deduplication key of the answer to a notice; see
 // [Provider.Translate].
-func (p *Provider) AnswerKey(notice string) string { return payload.Key("event", notice) }
+func (p *Provider) AnswerKey(notice string) string { return payload.Key("event", oneCase(notice)) }
+
+// uuid is the form of Credly's ids.
+var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$`)
+
+// oneCase returns a UUID in lower case, and anything else as it is. The letters of
+// a UUID have no case, and an event that was booked under both would be booked
+// twice.
+func oneCase(id string) string {
+	if uuid.MatchString(id) {
+		return strings.ToLower(id)
+	}
+	return id
+}
 
 // AskOrganization returns the query for one of our organizations.
 func AskOrganization(id string) domain.Query {

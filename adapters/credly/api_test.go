@@ -42,6 +42,32 @@ func TestNoticed(t *testing.T) {
 	}
 }
 
+// TestOneCase wants an event to have one key, however its UUID is written.
+func TestOneCase(t *testing.T) {
+	p := provider(t)
+	upper := strings.Replace(noticeBody, noticeID, strings.ToUpper(noticeID), 1)
+	for _, fetched := range []string{"", "events/"} {
+		var keys []string
+		for _, id := range []string{noticeID, strings.ToUpper(noticeID)} {
+			r := domain.Request{Body: []byte(upper)}
+			if fetched != "" {
+				r = domain.Request{Body: []byte(`{"data":` + upper + `}`), Fetched: fetched + id}
+			}
+			tr, _ := p.Translate(r)
+			keys = append(keys, tr.Key)
+		}
+		if strings.ToLower(keys[0]) != keys[0] || keys[0] != keys[1] || keys[0] == "" {
+			t.Errorf("%q: %q", fetched, keys)
+		}
+	}
+	if n, ok := p.Noticed([]byte(upper)); n.Notice != noticeID || !ok {
+		t.Errorf("%+v, %v", n, ok)
+	}
+	if key := p.AnswerKey("Not-A-UUID"); key != "event/Not-A-UUID" {
+		t.Error(key)
+	}
+}
+
 func TestAsk(t *testing.T) {
 	q, fetched := provider(t).Ask(domain.BadgesNoticed{Notice: "../1?a", Organization: "o/1"})
 	if want := "organizations/o%2F1/events/..%2F1%3Fa"; q.Path != want || fetched != "events/../1?a" {

@@ -72,7 +72,7 @@ func (p *Provider) notice(r domain.Request) (domain.Translation, error) {
 		return t, nil
 	}
 	notice := domain.BadgesNoticed{
-		Notice:       rd.ID(doc.Get("id")),
+		Notice:       oneCase(rd.ID(doc.Get("id"))),
 		Organization: organization,
 		EventType:    eventType,
 		NoticedAt:    rd.Time(doc.Get("occurred_at")),
@@ -102,7 +102,7 @@ func identity(doc payload.Value) (topic, key string) {
 	if id == "" {
 		return topic, ""
 	}
-	return topic, payload.Key(id)
+	return topic, payload.Key(oneCase(id))
 }
 
 func invalid(t domain.Translation, err error) error {
