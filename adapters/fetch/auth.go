@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"sync"
@@ -15,10 +16,7 @@ import (
 // Basic authenticates by user name and password (RFC 7617). Credly takes its
 // authorization token as the user name, with an empty password.
 func Basic(user, password string) Auth {
-	return func(r *http.Request) error {
-		r.SetBasicAuth(user, password)
-		return nil
-	}
+	return Header("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
 }
 
 // Bearer authenticates by a token (RFC 6750).
@@ -26,14 +24,19 @@ func Bearer(token string) Auth { return Header("Authorization", "Bearer "+token)
 
 // Header authenticates by headers, given as name and value in turn: a bare key
 // in Authorization, or a header of the provider's own.
-func Header(namesAndValues ...string) Auth {
-	return func(r *http.Request) error {
-		for i := 0; i+1 < len(namesAndValues); i += 2 {
-			r.Header.Set(namesAndValues[i], namesAndValues[i+1])
-		}
-		return nil
+func Header(namesAndValues ...string) Auth { return headers(namesAndValues) }
+
+type headers []string
+
+func (h headers) Add(r *http.Request) error {
+	for i := 0; i+1 < len(h); i += 2 {
+		r.Header.Set(h[i], h[i+1])
 	}
+	return nil
 }
+
+// Refused does nothing: there are no others.
+func (headers) Refused(*http.Request) {}
 
 // OAuth authenticates by a token that is bought with client credentials
 // (RFC 6749, section 4.4) at tokenURL, and kept while it lasts. The credentials
@@ -50,7 +53,7 @@ func OAuth(tokenURL, clientID, clientSecret string, scopes ...string) (Auth, err
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
-	return b.authenticate, nil
+	return b, nil
 }
 
 // A buyer keeps the token it bought.
@@ -62,7 +65,7 @@ type buyer struct {
 	token *oauth2.Token
 }
 
-func (b *buyer) authenticate(r *http.Request) error {
+func (b *buyer) Add(r *http.Request) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.token.Valid() {
@@ -74,6 +77,16 @@ func (b *buyer) authenticate(r *http.Request) error {
 	}
 	b.token.SetAuthHeader(r)
 	return nil
+}
+
+// Refused has another token bought: one may end before its time, and there are
+// servers that do not say when that is.
+func (b *buyer) Refused(r *http.Request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.token != nil && r.Header.Get("Authorization") == b.token.Type()+" "+b.token.AccessToken {
+		b.token = nil
+	}
 }
 
 // bought returns what a failure to buy a token means. What the server said stays

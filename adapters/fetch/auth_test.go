@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -28,7 +29,7 @@ func TestAuth(t *testing.T) {
 		{Header("Authorization", "bare", "x-domain-id", "7"), http.Header{"Authorization": {"bare"}, "X-Domain-Id": {"7"}}},
 	} {
 		r := httptest.NewRequest("GET", "https://api.example.com", nil)
-		if err := test.auth(r); err != nil {
+		if err := test.auth.Add(r); err != nil {
 			t.Error(err)
 		}
 		for name := range test.want {
@@ -97,5 +98,42 @@ func TestOAuth(t *testing.T) {
 	}
 	if _, err := OAuth("http://api.example.com/oauth/token", "a", "b"); domain.CodeOf(err) != domain.Usage {
 		t.Error(err)
+	}
+}
+
+// TestOAuthRefused wants a token that the API does not accept any more to be
+// replaced, also if its server never said how long it lasts.
+func TestOAuthRefused(t *testing.T) {
+	var bought atomic.Int32
+	var refused atomic.Bool
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /oauth/token", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"access_token":"token-%d","token_type":"Bearer"}`, bought.Add(1))
+	})
+	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
+		if refused.Load() && r.Header.Get("Authorization") == "Bearer token-1" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		_, _ = io.WriteString(w, "{}")
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	auth, err := OAuth(server.URL+"/oauth/token", "daybook", "secret-4711")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(Config{BaseURL: server.URL + "/v1", Auth: auth, PerMinute: 60_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []domain.Code{"", domain.Unauthenticated, "", ""} {
+		if _, err := c.Try(t.Context(), domain.Query{Path: "x"}); domain.CodeOf(err) != want {
+			t.Errorf("%v, want %q", err, want)
+		}
+		refused.Store(true)
+	}
+	if bought.Load() != 2 {
+		t.Errorf("%d tokens were bought", bought.Load())
 	}
 }

@@ -76,8 +76,14 @@ type Config struct {
 	Transport http.RoundTripper
 }
 
-// An Auth adds credentials to a request. Its error must not say what they are.
-type Auth func(*http.Request) error
+// An Auth has the credentials for an API. It is safe for use by many goroutines.
+type Auth interface {
+	// Add adds them to a request. The error must not say what they are.
+	Add(*http.Request) error
+
+	// Refused is told of a request whose credentials the API does not accept.
+	Refused(*http.Request)
+}
 
 // An Answer is what an API said.
 type Answer struct {
@@ -238,6 +244,9 @@ func (c *Client) ask(ctx context.Context, q domain.Query) (Answer, error) {
 		answer.Body = nil
 		return answer, domain.Errorf(domain.TooLarge, op(q), "the answer has more than %d bytes", c.config.MaxBytes)
 	}
+	if answer.Status == http.StatusUnauthorized && c.config.Auth != nil {
+		c.config.Auth.Refused(request)
+	}
 	if refused := c.refused(q, answer); refused != nil {
 		return answer, refused
 	}
@@ -279,7 +288,7 @@ func (c *Client) request(ctx context.Context, q domain.Query) (*http.Request, co
 	if c.config.Auth == nil {
 		return r, cancel, nil
 	}
-	return r, cancel, c.config.Auth(r)
+	return r, cancel, c.config.Auth.Add(r)
 }
 
 // climbs reports whether a path has an element that means another one.
