@@ -180,9 +180,10 @@ func (b book) attribute(line *balance) {
 	if !ok {
 		row = holderRow{source: b.record.Source, order: line.order}
 	}
-	if list := split(row.lines); !slices.Contains(list, line.line) {
-		row.lines = join(append(list, line.line))
+	if !line.noted {
+		row.lines = with(row.lines, line.line)
 		holders.Put(b.tx, row)
+		line.noted = true
 	}
 	line.take(row)
 }
@@ -196,12 +197,21 @@ func (r *balance) take(h holderRow) {
 }
 
 // join returns texts as one; split is its inverse.
-func join(list []string) string {
-	escaped := make([]string, len(list))
-	for i, s := range list {
-		escaped[i] = url.PathEscape(s) // which escapes commas
+func join(list []string) (joined string) {
+	for _, s := range list {
+		joined = with(joined, s)
 	}
-	return strings.Join(escaped, ",")
+	return joined
+}
+
+// with returns joined with one more text behind, whatever it has already: an order
+// may have thousands of lines, and none of them is looked at for the next.
+func with(joined, text string) string {
+	escaped := url.PathEscape(text) // which escapes commas
+	if joined == "" {
+		return escaped
+	}
+	return joined + "," + escaped
 }
 
 func split(joined string) []string {

@@ -3,6 +3,7 @@ package credits
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -206,4 +207,24 @@ func TestJoin(t *testing.T) {
 			t.Errorf("%q comes back as %q", list, got)
 		}
 	})
+}
+
+// TestLinesAreNotedOnce reports the lines of an order again and again: its holder's
+// row lists each once, and what it holds does not grow.
+func TestLinesAreNotedOnce(t *testing.T) {
+	m := projections.NewMemory(Projection())
+	for i := range int64(12) {
+		line := strconv.FormatInt(i%3, 10)
+		r, err := projectiontest.NewRecord(i+1, "s", domain.CreditsReported{Line: line, Template: "a", Order: "o", Remaining: decimal.NewFromInt(i)})
+		if err == nil {
+			err = m.Fold(r)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := projectiontest.Rows(m, holders)
+	if len(rows) != 1 || rows[0].Text("lines") != "0,1,2" {
+		t.Errorf("holders %v, want one row with the lines 0,1,2", rows)
+	}
 }

@@ -20,6 +20,7 @@ type balance struct {
 	difference *decimal.Decimal // claimed less remaining
 	consumed   decimal.Decimal  // consumption lines so far
 	holder     string           // legal entity whose order it is; "": not known
+	noted      bool             // among the lines of its order's holder row
 	flags      string
 	reportedAt time.Time // of the last report
 	position   int64     // of the last record that touched the line
@@ -37,6 +38,7 @@ var balances = projections.NewKeyed("balances", 2,
 	projections.OptionalDecimal("difference", func(r *balance) **decimal.Decimal { return &r.difference }),
 	projections.Decimal("consumed", func(r *balance) *decimal.Decimal { return &r.consumed }),
 	projections.Text("holder", func(r *balance) *string { return &r.holder }),
+	projections.Bool("noted", func(r *balance) *bool { return &r.noted }),
 	projections.Text("flags", func(r *balance) *string { return &r.flags }),
 	projections.Time("reported_at", func(r *balance) *time.Time { return &r.reportedAt }),
 	projections.Integer("position", func(r *balance) *int64 { return &r.position }),
