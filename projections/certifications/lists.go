@@ -85,10 +85,21 @@ func list(tx *projections.Tx, r *domain.Record, e domain.BadgesListed) error {
 		emp.badges = string(text)
 	}
 	employments.Put(tx, emp)
+	seen := make(map[string]bool, len(e.Badges))
+	for _, b := range e.Badges {
+		seen[b.Badge] = seen[b.Badge] || b.Visible
+	}
 	for _, badge := range known {
-		see(tx, emp, e, badge)
+		visible, named := seen[badge]
+		see(tx, emp, badge, told{e.ListedAt, named, visible})
 	}
 	return nil
+}
+
+// told is what a list says of whether a badge is visible, if it names it.
+type told struct {
+	at             time.Time
+	named, visible bool
 }
 
 // listBadge takes up what a list says of the state of one badge.
@@ -113,15 +124,12 @@ func listBadge(tx *projections.Tx, r *domain.Record, e domain.BadgesListed, b do
 // see works out whether the employer sees a badge: by what was last told of it by
 // name, unless a whole list without it was told later. Of two told for the same
 // moment, the one that shows the badge counts.
-func see(tx *projections.Tx, emp employment, e domain.BadgesListed, badge string) {
+func see(tx *projections.Tx, emp employment, badge string, s told) {
 	v, _ := visibilities.Get(tx, emp.source, emp.employment, badge)
 	before := v
 	v.source, v.employment, v.badge, v.person = emp.source, emp.employment, badge, emp.person
-	for _, b := range e.Badges {
-		later := e.ListedAt.Compare(v.toldAt)
-		if b.Badge == badge && (later > 0 || later == 0 && b.Visible) {
-			v.toldAt, v.told = e.ListedAt, b.Visible
-		}
+	if later := s.at.Compare(v.toldAt); s.named && (later > 0 || later == 0 && s.visible) {
+		v.toldAt, v.told = s.at, s.visible
 	}
 	v.visible, v.clock = v.told, v.toldAt
 	if emp.wholeAt.After(v.toldAt) {
