@@ -33,7 +33,7 @@ const (
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "directory",
-		Version: 3,
+		Version: 4,
 		Tables:  []projections.Table{people, organizations, items, groups},
 		Kinds: domain.KindsOf(
 			domain.DirectoryPersonSeen{},
@@ -101,7 +101,11 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 	case domain.LearningTested:
 		learning(tx, r, e.Learner, e.Subject, inPassing(r))
 	case domain.LearningListed:
-		learning(tx, r, e.Learner, e.Subject, word{e.ListedAt, listed})
+		at := e.ListedAt
+		if at.IsZero() {
+			at = r.OccurredAt
+		}
+		learning(tx, r, e.Learner, e.Subject, word{at, listed})
 	case domain.BadgesReported:
 		mentionPerson(tx, r, domain.PersonUser, e.User, e.Name, e.Email, inPassing(r))
 		mentionItem(tx, r, domain.ItemBadgeTemplate, e.Template, e.TemplateName, inPassing(r))

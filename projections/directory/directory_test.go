@@ -43,10 +43,11 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 		domain.DirectoryGroupSeen{Group: id, Name: word, Description: word},
 		domain.DirectoryGroupListed{Group: id, Name: word, Description: word},
 		domain.LearningEnrolled{Learner: who, Subject: what},
+		domain.LearningListed{Learner: who, Subject: what, Enrolment: "e", ListedAt: rapid.SampledFrom([]time.Time{{}, day(1), day(3)}).Draw(t, "listed_at")},
 		domain.BadgesReported{Badge: "b", Template: id, TemplateName: word, State: "accepted", StateUpdatedAt: day(1), User: label, Name: who.Name},
 		domain.SalesSold{Order: "o", Lines: []domain.SaleLine{{Item: id, Name: word}, {Item: label, Name: "n"}}, Buyer: domain.Buyer{Person: id, Name: who.Name, Email: who.Email}},
-		domain.LearningListed{Learner: who, Subject: what, Enrolment: "e", ListedAt: day(rapid.IntRange(1, 3).Draw(t, "listed at"))},
 		domain.SalesListed{Order: "o", Lines: []domain.SaleLine{{Item: id, Name: word}}, Buyer: domain.Buyer{Person: id, Name: who.Name, Email: who.Email}},
+		domain.BadgesListed{Employment: "m", ListedAt: day(1), Badges: []domain.ListedBadge{{Badge: "b", Template: id, TemplateName: word, State: "accepted"}}},
 		domain.SalesEntryPosted{Entry: "e", Currency: "GBP", Payer: domain.Party{ID: id, Name: who.Name, EntityType: label}, Beneficiary: domain.Party{ID: label, Name: "n"}},
 	}).Draw(t, "event")
 })
@@ -121,6 +122,10 @@ func TestRules(t *testing.T) {
 		return domain.DirectoryOrganizationSeen{Organization: "4", Name: name, Town: town}
 	}
 	entityOnList := domain.DirectoryOrganizationListed(entity("L", "Ely"))
+	taken := func(course string) domain.Event {
+		return domain.LearningListed{Learner: domain.Learner{Person: "1"}, Subject: domain.Subject{SubjectType: domain.SubjectCourse, Subject: "7", SubjectName: course}, Enrolment: "e"}
+	}
+	boughtOnList := domain.SalesListed{Order: "o", Buyer: domain.Buyer{Person: "1", Name: "L", Email: "l@example.com"}}
 	gone := domain.DirectoryItemRemoved{ItemType: domain.ItemCourse, Item: "7"}
 	employed := func(activity, state string) domain.Event {
 		return domain.DirectoryEmploymentChanged{Employment: "1", Activity: activity, State: state}
@@ -165,6 +170,8 @@ func TestRules(t *testing.T) {
 		{"who registers is a candidate", roles("added", "a"), registered, [2]int{1, 2}, "people", map[string]string{"name": "P", "roles": "a"}},
 		{"a legal entity on a list", entity("E", ""), entityOnList, [2]int{1, 2}, "organizations", map[string]string{"name": "E", "town": "Ely", "status": "active", "seen_at": "2026-01-01T00:00:00Z"}},
 		{"a legal entity named in an entry and on a list", domain.SalesEntryPosted{Entry: "e", Currency: "GBP", Payer: domain.Party{ID: "4", Name: "Billed"}}, entityOnList, [2]int{1, 2}, "organizations", map[string]string{"name": "Billed", "town": "Ely", "status": "active"}},
+		{"a course named on a list, at no stated time", taken("A"), taken("B"), [2]int{2, 1}, "items", map[string]string{"name": "A"}},
+		{"a name on a list of sales comes after one in passing", bought, boughtOnList, [2]int{1, 2}, "people", map[string]string{"name": "Billed", "email": "l@example.com", "status": "mentioned"}},
 		{"an employee on a list", employed("created", "pending"), employed(domain.ActivityListed, "accepted"), [2]int{1, 2}, "people", map[string]string{"state": "pending", "status": "active"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
