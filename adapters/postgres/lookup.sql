@@ -2,9 +2,10 @@
 -- to append: by key ($1 sources, $2 keys), by scope ($3 sources, $4 scopes: the
 -- last one in each), by id ($5: those whose append was interrupted) and, of those
 -- that are to be replayed ($6 ids), each itself, its replay, and the last one that
--- is booked in each scope ($7 sources, $8 scopes). Origin is where a delivery, or
--- the one it replays, stands; booked is whether its facts are in the log. One row
--- at least; the columns of found are null if nothing was.
+-- is booked in each scope ($7 sources, $8 scopes). A replay with a key is not among
+-- the last: it may be older than what is booked before it. Origin is where a
+-- delivery, or the one it replays, stands; booked is whether its facts are in the
+-- log. One row at least; the columns of found are null if nothing was.
 SELECT h.position, h.recorded_at, h.frontier, (SELECT root FROM log WHERE position = h.position),
        found.how, found.ord, d.position, d.records, d.id, d.status, d.body_sha256,
        coalesce(CASE WHEN d.replay THEN (SELECT o.position FROM delivery o WHERE o.id = d.cause) END, d.position) AS origin,
@@ -41,7 +42,7 @@ LEFT JOIN LATERAL (
     LATERAL (
         SELECT s.position
         FROM delivery_scope s JOIN delivery d ON d.position = s.position
-        WHERE s.source = u.source AND s.scope = u.scope AND d.status = 'accepted'
+        WHERE s.source = u.source AND s.scope = u.scope AND d.status = 'accepted' AND NOT (d.replay AND d.key IS NOT NULL)
         ORDER BY s.position DESC LIMIT 1
     ) last
 ) found ON true

@@ -112,6 +112,21 @@ func TestReplayInOrder(t *testing.T) {
 	}
 }
 
+// TestReplayBehindAKey checks that a replay that says when it was, and so may be
+// old, does not hide a later level from one that does not say.
+func TestReplayBehindAKey(t *testing.T) {
+	a := postgrestest.Appender(t, postgrestest.URL(t))
+	old := mustAppend(t, a, unread(scoped(15)))
+	undated := mustAppend(t, a, unread(scoped(14)))
+	mustAppend(t, a, scoped(13))
+	if r := mustAppend(t, a, replay(dated(scoped(15)), old)); r.Status != domain.Accepted {
+		t.Fatalf("dated: %+v", r)
+	}
+	if r, err := a.Append(t.Context(), replay(scoped(14), undated)); domain.CodeOf(err) != domain.Refused {
+		t.Errorf("undated, with 13 booked after it: %+v, %v, want it refused", r, err)
+	}
+}
+
 // TestInsist books both of two deliveries that have the same key.
 func TestInsist(t *testing.T) {
 	a := postgrestest.Appender(t, postgrestest.URL(t))
