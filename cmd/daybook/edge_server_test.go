@@ -309,11 +309,11 @@ func at(v any, pointer string) string {
 			v = nil
 		}
 	}
-	switch v.(type) {
+	switch v := v.(type) {
 	case nil:
 		return ""
 	case string:
-		return v.(string)
+		return v
 	}
 	text, _ := json.Marshal(v)
 	return string(text)

@@ -14,7 +14,7 @@ import (
 // braincert draws a delivery of BrainCert's. Its resource and action together say
 // what it is about, and its id alone tells it from no other.
 func (p pen) braincert() letter {
-	route := p.pick("braincert topic",
+	route := p.topic("braincert topic",
 		"user/signup", "user/updated", "user/deleted", "group/created",
 		"course/created", "course/updated", "course/deleted", "bundle/created", "bundle/updated", "bundle/deleted",
 		"assessment/created", "assessment/updated", "assessment/deleted",
@@ -38,7 +38,7 @@ func (p pen) braincert() letter {
 	envelope["payload"] = payload
 	p.odd(payload, "unimportant")
 	if !p.seldom("no id", 8) {
-		id := p.pick("event id", "20260310120000556677889", "01EJ79N9456763TEVEAKD2YWWC")
+		id := p.pick("event id", "202603101200005566778", "01EJ79N9456763TEVEAKD2YWW") + fmt.Sprint(p.number("of events", 10, 14))
 		envelope["id"] = p.id(id)
 		if subject != "" {
 			l.identity = row(resource, action, id, subject)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -41,8 +42,8 @@ func (p pen) credly() letter {
 // asked. Posted by somebody, the same bytes are worth nothing.
 func (p pen) credlyAnswer() letter {
 	l := letter{provider: "credly", status: domain.Accepted, records: 1, at: p.moment("occurred_at")}
-	id := p.pick("asked for", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8")
-	l.topic = p.pick("event type",
+	id := fmt.Sprint("a", p.number("asked for", 1, 25))
+	l.topic = p.topic("answered type",
 		"badge.created", "badge.state.changed", "badge.state.changed", "badge.privacy.changed", "badge.deleted",
 		"badge_template.created", "badge_template.changed", "badge_template.deleted",
 		"employment.created", "employment.deleted", "employment.connection.accepted", "employment.badges.state_changed", "employment.badges.removed",

@@ -12,12 +12,12 @@ import (
 
 // tahdah draws a delivery of Tahdah's.
 func (p pen) tahdah() letter {
-	switch p.number("tahdah", 1, 12) {
-	case 1, 2, 3, 4:
+	switch p.topic("tahdah topic", "credits", "entry", "assumed", "other") {
+	case "credits":
 		return p.tahdahCredits()
-	case 5, 6, 7:
+	case "entry":
 		return p.tahdahEntry()
-	case 8, 9, 10, 11:
+	case "assumed":
 		return p.tahdahAssumed()
 	}
 	return p.tahdahOther()
@@ -197,7 +197,7 @@ func (p pen) tahdahChange(l *letter, body object) (verb, meaning, changed string
 	candidate.kind = "candidate"
 	seen := candidate
 	seen.inPassing = false
-	switch p.pick("change", "member", "member", "member", "person", "roles", "registration", "catalogue") {
+	switch p.topic("change", "member", "member", "person", "roles", "registration", "catalogue") {
 	case "person":
 		body["personId"], body["firstName"], body["lastName"], body["email"] = p.id(who.id), who.first, who.last, who.email
 		p.odd(body, "unimportant")

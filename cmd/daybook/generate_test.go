@@ -35,7 +35,10 @@ type letter struct {
 
 // A pen draws what letters are made of. Everything comes from small pools, so
 // that letters have to do with each other.
-type pen struct{ *rapid.T }
+type pen struct {
+	*rapid.T
+	topics map[string][]string // those that are drawn in this case
+}
 
 type object = map[string]any
 
@@ -43,7 +46,16 @@ func (p pen) pick(label string, pool ...string) string {
 	return rapid.SampledFrom(pool).Draw(p.T, label)
 }
 
-// now and then is one time in n.
+// topic draws one of some topics. A case keeps to a few of each list, so that what
+// can meet does.
+func (p pen) topic(label string, all ...string) string {
+	if p.topics[label] == nil {
+		p.topics[label] = rapid.SliceOfNDistinct(rapid.SampledFrom(all), 1, 5, rapid.ID[string]).Draw(p.T, "some "+label)
+	}
+	return p.pick(label, p.topics[label]...)
+}
+
+// seldom is one time in n.
 func (p pen) seldom(label string, n int) bool { return rapid.IntRange(1, n).Draw(p.T, label) == n }
 
 func (p pen) number(label string, from, to int) int { return rapid.IntRange(from, to).Draw(p.T, label) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -14,7 +15,7 @@ const thinkificCurrency = "USD"
 
 // thinkific draws a delivery of Thinkific's.
 func (p pen) thinkific() letter {
-	topic := p.pick("thinkific topic",
+	topic := p.topic("thinkific topic",
 		"enrollment.created", "enrollment.progress", "enrollment.completed", "enrollment.trial",
 		"order.created", "order.created", "order_transaction.succeeded", "order_transaction.succeeded",
 		"order_transaction.refunded", "order_transaction.refunded", "order_transaction.failed",
@@ -27,7 +28,7 @@ func (p pen) thinkific() letter {
 	resource, action, _ := strings.Cut(topic, ".")
 	envelope := object{"resource": resource, "action": action, "tenant_id": "48190"}
 	if !p.seldom("no id", 8) {
-		l.identity = "event " + p.pick("event id", "20260301091756020665193", "20260301091756020665194", "01KKA1B2C3D4E5F6G7H8J9K0MN", "e4", "e5", "e6", "e7", "e8", "e9")
+		l.identity = "event " + p.pick("event id", "01KKA1B2C3D4E5F6G7H8J9K0M", "202603010917560206651") + fmt.Sprint(p.number("of events", 10, 30))
 		envelope["id"] = p.id(strings.TrimPrefix(l.identity, "event "))
 	}
 	if !p.seldom("no created_at", 8) {

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,7 +24,6 @@ import (
 	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
 	"github.com/daybook-ledger/daybook/adapters/samples"
 	"github.com/daybook-ledger/daybook/domain"
-	"github.com/daybook-ledger/daybook/projections"
 )
 
 // TestModel delivers any interleaving, repetition and reordering of deliveries of
@@ -118,7 +116,7 @@ type sent struct {
 
 func newCase(t *rapid.T, number int, log *postgres.Appender, db *sql.DB, projector *postgres.Projector) *modelCase {
 	c := &modelCase{
-		pen: pen{t}, log: log, db: db, projector: projector, clock: began,
+		pen: pen{t, make(map[string][]string)}, log: log, db: db, projector: projector, clock: began,
 		sources: make(map[string]intake.Source), books: make(map[string]*book),
 		known: make(map[string][]*sent), last: make(map[string]*sent),
 	}
@@ -198,7 +196,7 @@ func (c *modelCase) draw() letter {
 	if len(c.sent) > 0 && c.seldom("again", 4) {
 		return c.sent[c.number("which again", 0, len(c.sent)-1)].letter
 	}
-	switch c.pick("provider", "tahdah", "thinkific", "braincert", "credly") {
+	switch c.topic("provider", "tahdah", "thinkific", "braincert", "credly") {
 	case "tahdah":
 		return c.tahdah()
 	case "thinkific":
@@ -362,93 +360,4 @@ func (c *modelCase) catchUp() {
 			c.Fatal(err)
 		}
 	}
-}
-
-// checkLog checks that the log has what the receipts say, in their order and
-// nothing else, and the exact bytes of every delivery.
-func (c *modelCase) checkLog() {
-	var want, got, bodies, kept []string
-	for _, s := range c.sent {
-		if s.want == domain.Duplicate {
-			continue
-		}
-		for _, r := range s.receipt.Records {
-			want = append(want, row(r.Position, r.ID, r.Kind, s.receipt.Delivery))
-		}
-		bodies = append(bodies, row(s.receipt.Delivery, s.receipt.Status, string(s.request.Body)))
-	}
-	for _, source := range c.sources {
-		got = append(got, c.query(`SELECT position || ' ' || id || ' ' || kind || ' ' || delivery FROM log WHERE source = $1 ORDER BY position`, source.Name)...)
-		kept = append(kept, c.query(`SELECT convert_to(id || ' ' || status || ' ', 'UTF8') || body FROM delivery WHERE source = $1`, source.Name)...)
-	}
-	for _, list := range [][]string{want, got, bodies, kept} {
-		slices.Sort(list)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		c.Fatalf("the log (-receipts +log):\n%s", diff)
-	}
-	if diff := cmp.Diff(bodies, kept); diff != "" {
-		c.Fatalf("deliveries (-sent +kept):\n%s", diff)
-	}
-}
-
-func (c *modelCase) query(query string, args ...any) (rows []string) {
-	result, err := c.db.Query(query, args...)
-	if err != nil {
-		c.Fatal(err)
-	}
-	defer result.Close()
-	for result.Next() {
-		var text string
-		if err := result.Scan(&text); err != nil {
-			c.Fatal(err)
-		}
-		rows = append(rows, text)
-	}
-	if err := result.Err(); err != nil {
-		c.Fatal(err)
-	}
-	return rows
-}
-
-// checkViews compares every view of every source with the model.
-func (c *modelCase) checkViews() {
-	for _, provider := range slices.Sorted(maps.Keys(c.books)) {
-		views := c.books[provider].views()
-		for _, question := range slices.Sorted(maps.Keys(views)) {
-			want := views[question]
-			if len(want) == 0 && !c.seldom("look though nothing was said", 8) {
-				continue // most views say nothing of most providers
-			}
-			got := c.ask(question, c.sources[provider].Name)
-			if diff := cmp.Diff(want, got); diff != "" {
-				c.Fatalf("%s of %s (-model +daybook):\n%s", question, provider, diff)
-			}
-		}
-	}
-}
-
-// ask returns the rows of a view of a source as [book.views] does.
-func (c *modelCase) ask(question, source string) (rows []string) {
-	path, columns, _ := strings.Cut(question, ": ")
-	projection, view, _ := strings.Cut(path, "/")
-	p, err := projectionNamed(projection)
-	if err != nil {
-		c.Fatal(err)
-	}
-	i := slices.IndexFunc(p.Views, func(v projections.View) bool { return v.Name == view })
-	v := p.Views[i]
-	answer, err := c.projector.Ask(context.Background(), p, v, projections.Query{Filter: map[string]projections.Cell{"source": {Text: source}}})
-	if err != nil {
-		c.Fatal(err)
-	}
-	for _, r := range answer.Rows {
-		var cells []any
-		for _, name := range strings.Fields(columns) {
-			cells = append(cells, r[slices.IndexFunc(v.Columns, func(c projections.ViewColumn) bool { return c.Name == name })].Text)
-		}
-		rows = append(rows, row(cells...))
-	}
-	slices.Sort(rows)
-	return rows
 }
