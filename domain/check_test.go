@@ -95,6 +95,18 @@ func TestValidateNamesTheField(t *testing.T) {
 		{domain.CreditsGrantAnswered{Reference: "r", Outcome: "granted", Reason: "x"}, `outcome is "granted", not one of refused, unknown`},
 		{domain.CreditsGrantAnswered{Reference: "r", Outcome: domain.GrantRefused, Status: 42, Reason: "x"}, "status is 42"},
 		{domain.CreditsGrantAnswered{Reference: "r", Outcome: domain.GrantRefused, Status: 400}, "reason is missing"},
+		{domain.SalesListed{Order: "1", Currency: "usd"}, "currency is not in its normal form"},
+		{domain.TrustgroupsMemberListed{Group: "1", Member: "2", Status: "Active"}, "member_type is"},
+		{domain.DirectoryOrganizationListed{}, "name is missing"},
+		{listed("", "", ""), "enrolment is missing"},
+		{listed("1", "0.5", ""), `scale does not go with the percentage "0.5"`},
+		{listed("1", "", domain.ScaleFraction), `scale does not go with the percentage ""`},
+		{listed("1", "0.5", "half"), `scale is "half"`},
+		{domain.BadgesListed{Employment: "1"}, "listed_at is missing"},
+		{domain.BadgesListed{ListedAt: at("2026-03-20T10:00:00Z")}, "employment is missing"},
+		{badgesListed(domain.ListedBadge{Template: "t", State: "accepted"}), "badges/0/badge is missing"},
+		{badgesListed(domain.ListedBadge{Badge: "b", State: "accepted"}), "badges/0/template is missing"},
+		{badgesListed(domain.ListedBadge{Badge: "b", Template: "t"}), "badges/0/state is missing"},
 		{domain.SalesPaid{Payment: domain.Payment{Transaction: "1", Order: "1", Amount: number("-1")}}, "amount is negative"},
 		{domain.LearningCompleted{
 			Learner: domain.Learner{Person: "1"}, Subject: domain.Subject{SubjectType: domain.SubjectCourse, Subject: "1"},
@@ -146,4 +158,15 @@ func TestExponent(t *testing.T) {
 	if got := domain.NormalCurrency(" uSd\n"); got != "USD" {
 		t.Errorf("NormalCurrency = %q", got)
 	}
+}
+
+func listed(enrolment, reported, scale string) domain.Event {
+	return domain.LearningListed{
+		Learner: domain.Learner{Person: "1"}, Subject: domain.Subject{SubjectType: domain.SubjectCourse, Subject: "2"},
+		Enrolment: enrolment, Reported: reported, Scale: scale,
+	}
+}
+
+func badgesListed(b domain.ListedBadge) domain.Event {
+	return domain.BadgesListed{Employment: "1", ListedAt: at("2026-03-20T10:00:00Z"), Badges: []domain.ListedBadge{b}}
 }

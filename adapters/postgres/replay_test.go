@@ -145,6 +145,15 @@ func TestInsist(t *testing.T) {
 	}
 }
 
+// TestReplayOfOtherBytes checks that what is replayed is what was recorded.
+func TestReplayOfOtherBytes(t *testing.T) {
+	a := postgrestest.Appender(t, postgrestest.URL(t))
+	first := mustAppend(t, a, unread(level("one", 14)))
+	if r, err := a.Append(t.Context(), replay(level("one", 15), first)); domain.CodeOf(err) != domain.Internal {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestReplayOfNothing(t *testing.T) {
 	a := postgrestest.Appender(t, postgrestest.URL(t))
 	_, err := a.Append(t.Context(), replay(level("one", 14), domain.Receipt{Delivery: ulid.Make()}))

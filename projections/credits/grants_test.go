@@ -171,6 +171,29 @@ func TestRequestedGrantCountsOnce(t *testing.T) {
 	})
 }
 
+// TestRefusedGrantWasNotShown asks for a grant, is shown just so many credits more,
+// and is refused: they were somebody else's, so that the grant that is made at last
+// adds its own.
+func TestRefusedGrantWasNotShown(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := newLedger(t)
+		grant := domain.CreditsGranted{Order: "o", Template: "a", Quantity: decimal.NewFromInt(5), Holder: "h", Reference: "r", By: "op"}
+		asked := domain.CreditsGrantRequested{CreditsGranted: grant, Key: "k"}
+		l.level(7)
+		for range rapid.IntRange(1, 2).Draw(t, "refusals") {
+			l.fold(asked)
+			l.level(12)
+			l.fold(domain.CreditsGrantAnswered{Reference: "r", Outcome: domain.GrantRefused, Status: 404, Reason: "no"})
+		}
+		l.fold(asked)
+		l.fold(grant)
+		row := projectiontest.Rows(l.Memory, balances)[0]
+		if row.Text("remaining") != "17" || row.Text("claim") != differs {
+			t.Errorf("remaining %s, claim %s: want 17, not yet shown", row.Text("remaining"), row.Text("claim"))
+		}
+	})
+}
+
 // TestHolderInAnyOrder checks that the holder of an order does not depend on
 // whether the grant or the reports come first.
 func TestHolderInAnyOrder(t *testing.T) {

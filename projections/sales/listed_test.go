@@ -135,3 +135,16 @@ func TestSameSaleListed(t *testing.T) {
 		}
 	}
 }
+
+// TestListedInAnotherCurrency checks that a sale is not taken for the one that was
+// listed because its numbers are the same.
+func TestListedInAnotherCurrency(t *testing.T) {
+	sold := domain.SalesSold{Order: "1", Total: decimal.New(199, 0), Currency: "EUR"}
+	listed := domain.SalesListed(sold)
+	listed.Currency = "USD"
+	_, gotBalances := shown(t, []domain.Event{listed, sold})
+	_, wantBalances := shown(t, []domain.Event{sold})
+	if diff := cmp.Diff(wantBalances, gotBalances); diff != "" {
+		t.Errorf("balances (-webhook alone +list first):\n%s", diff)
+	}
+}
