@@ -38,9 +38,9 @@ func (p *Provider) Ask(n domain.BadgesNoticed) (q domain.Query, fetched string) 
 
 // Confirm returns nil if an answer says what its notice says: a notice is a hint,
 // since nothing proves its sender. The webhook has seconds where the answer has
-// milliseconds. An error with code Differs says that the answer is about something
-// else, one with code Invalid that it is no answer at all, and asking again may
-// help.
+// milliseconds. An error with code Differs says that the event is another than the
+// notice says, one with code Invalid that this is no answer to what was asked, and
+// asking again may help.
 func (p *Provider) Confirm(n domain.BadgesNoticed, answer []byte) error {
 	const op = "credly: confirm"
 	doc, _, err := payload.DecodeJSON(answer)
@@ -58,8 +58,13 @@ func (p *Provider) Confirm(n domain.BadgesNoticed, answer []byte) error {
 	if err := rd.Err(); err != nil {
 		return domain.Errorf(domain.Invalid, op, "%w", err)
 	}
+	if !strings.EqualFold(n.Notice, got.Notice) {
+		return domain.Errorf(domain.Invalid, op, "the answer is about the event %.60q", got.Notice)
+	}
+	if got.NoticedAt.IsZero() {
+		return domain.Errorf(domain.Invalid, op, "the answer has no occurred_at")
+	}
 	for _, c := range []struct{ what, noticed, answered string }{
-		{"id", strings.ToLower(n.Notice), strings.ToLower(got.Notice)},
 		{"organization", strings.ToLower(n.Organization), strings.ToLower(got.Organization)},
 		{"type", n.EventType, got.EventType},
 		{"time", second(n.NoticedAt), second(got.NoticedAt)},
