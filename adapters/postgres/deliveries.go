@@ -102,6 +102,17 @@ func BookedDelivery(ctx context.Context, q querier, source, key string) (d Store
 	return d, page[0], true, page[0].Decode()
 }
 
+// UnsureCalls returns how many calls for a grant at a source may have made it: all
+// that are recorded but those that were refused. Calls that have no answer yet are
+// among them.
+func UnsureCalls(ctx context.Context, q querier, source, reference string) (n int, err error) {
+	err = q.QueryRowContext(ctx, `
+		SELECT count(*) FILTER (WHERE kind = $3) - count(*) FILTER (WHERE kind = $4 AND data ->> 'outcome' = $5)
+		FROM log WHERE source = $1 AND kind IN ($3, $4) AND data ->> 'reference' = $2`,
+		source, reference, domain.CreditsGrantRequested{}.Kind(), domain.CreditsGrantAnswered{}.Kind(), domain.GrantRefused).Scan(&n)
+	return n, unreachable(err)
+}
+
 // OpenDeliveries yields the ids of the deliveries that are not booked, neither by
 // themselves nor by a replay, oldest first. An empty source stands for all, and so
 // do no statuses.

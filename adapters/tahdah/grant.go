@@ -120,4 +120,5 @@ func GrantOutcome(status int, header map[string][]string, body []byte) (outcome,
 }
 
 // usedKey is how an answer may say that a key was used before.
-var usedKey = regexp.MustCompile(`(?i)idempoten|key[^.]{0,40}(already|used|exists|duplicate)|duplicate[^.]{0,20}key`)
+// It says nothing of a key, perhaps: only that this was there before.
+var usedKey = regexp.MustCompile(`(?i)idempoten|already|duplicate|key[^.]{0,40}(used|exists)`)

@@ -98,6 +98,8 @@ func TestGrantOutcome(t *testing.T) {
 		{429, "", ``, domain.GrantRefused},
 		{400, "application/json", `{"error":"Idempotency key already used"}`, domain.GrantUnknown},
 		{400, "application/json", `{"detail":"The key 7c9e has been used."}`, domain.GrantUnknown},
+		{422, "application/json", `{"message":"Request has already been processed"}`, domain.GrantUnknown},
+		{400, "", `Duplicate request`, domain.GrantUnknown},
 		{422, "application/json", `{"error":"duplicate request key"}`, domain.GrantUnknown},
 		{409, "", ``, domain.GrantUnknown},
 		{408, "", ``, domain.GrantUnknown},

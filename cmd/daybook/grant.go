@@ -301,6 +301,16 @@ func (g *granter) note(ctx context.Context, asked ulid.ULID, answer fetch.Answer
 	if err != nil {
 		return grantMade{}, unrecorded(outcome, err)
 	}
+	if outcome == domain.GrantRefused {
+		// That this call was refused says nothing about an earlier one.
+		unsure, err := postgres.UnsureCalls(ctx, g.db, g.source.Name, g.grant.Reference)
+		if err != nil {
+			return grantMade{}, unrecorded(outcome, err)
+		}
+		if unsure > 0 {
+			outcome, reason = domain.GrantUnknown, "an earlier call may have; this one: "+reason
+		}
+	}
 	made := grantMade{outcome: outcome, reason: reason, said: domain.Label(string(answer.Body)), receipt: receipt}
 	again := "--reference " + g.grant.Reference + " --send"
 	switch {
