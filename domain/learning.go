@@ -202,7 +202,7 @@ func (e LearningTested) Validate() error {
 // LearningListed says what a provider's API listed of an enrolment. A row of the
 // list is told in parts, each a fact that occurred when it says: that a person was
 // enrolled, how far he has come, that he completed the course. It fills in what
-// no webhook has said, and outranks nothing.
+// no webhook has said, and outranks nothing; of percentages alone the latest counts.
 type LearningListed struct {
 	Learner
 	Subject

@@ -12,11 +12,11 @@ import (
 
 // A statement is what one record says of a membership.
 //
-// Statements are totally ordered: those from a list that does not say when come
-// before all others; then by clock; a clock of the provider's own after a time of
-// receipt; a webhook after a list; confirmed after assumed; then by phase, so that of two
-// statements that contradict each other at the same moment the one that gives
-// less counts; then by their fields, only so that there is an order.
+// Statements are totally ordered: those from a list come before all others; then by
+// clock; a clock of the provider's own after a time of receipt; confirmed after
+// assumed; then by phase, so that of two statements that contradict each other at
+// the same moment the one that gives less counts; then by their fields, only so that
+// there is an order.
 type statement struct {
 	Clock     time.Time `json:"clock"`
 	Stated    bool      `json:"stated,omitempty"` // the clock is the provider's
@@ -39,15 +39,11 @@ func newStatement(r *domain.Record, e domain.TrustgroupsMemberChanged) statement
 	return s
 }
 
-// stopgap reports whether the statement counts only while there is no other.
-func (s statement) stopgap() bool { return s.Listed && !s.Stated }
-
 func (s statement) compare(o statement) int {
 	return cmp.Or(
-		compareBool(o.stopgap(), s.stopgap()),
+		compareBool(o.Listed, s.Listed),
 		s.Clock.Compare(o.Clock),
 		compareBool(s.Stated, o.Stated),
-		compareBool(o.Listed, s.Listed),
 		compareBool(o.Assumed, s.Assumed),
 		cmp.Compare(phaseOf(s.Status), phaseOf(o.Status)),
 		cmp.Compare(s.Status, o.Status),
@@ -151,10 +147,10 @@ func (all statements) effect(at int, before phase) string {
 	return effectChanged
 }
 
-// counting returns the statements that count: without the stopgaps, if there is
-// any other.
+// counting returns the statements that count: without those from a list, if there
+// is any other.
 func (all statements) counting() statements {
-	n := slices.IndexFunc(all, func(s statement) bool { return !s.stopgap() })
+	n := slices.IndexFunc(all, func(s statement) bool { return !s.Listed })
 	return all[max(n, 0):]
 }
 

@@ -10,11 +10,11 @@
 // provider does not say. Two facts with the same clock are put in order by what
 // they say, never by which came first; see [statement].
 //
-// What a provider's API listed when it was asked fills in and outranks nothing.
-// If the list does not say when the membership changed, it counts only while no
-// webhook has said anything of that membership, whichever was heard first; if it
-// does, it takes its place by that clock, behind a webhook with the same one.
-// A name from a list counts only while nobody else has said one.
+// What a provider's API listed when it was asked fills in and outranks nothing: it
+// counts only while no webhook has said anything of that membership, whichever was
+// heard first. A list that says when something changed may mean what it lists, such
+// as a legal entity, and not the membership: its clock only tells one list from
+// another. A name from a list counts only while nobody else has said one.
 package trustgroups
 
 import (
@@ -117,7 +117,7 @@ var history = projections.NewJournal("history",
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "trustgroups",
-		Version: 2,
+		Version: 3,
 		Tables:  []projections.Table{members, names, history},
 		Kinds: domain.KindsOf(
 			domain.TrustgroupsMemberChanged{},

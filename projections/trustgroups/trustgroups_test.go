@@ -170,8 +170,8 @@ func TestMembership(t *testing.T) {
 		{"a list outranks nothing", []said{{status: "Removed", told: 3}, {status: "Active", told: 5, from: 1, listed: true}}, "Removed", 0, 3},
 		{"a list moves no date", []said{{status: "Active", told: 5}, {status: "Active", told: 2, from: 1, until: 9, listed: true}}, "Active", 5, 0},
 		{"a webhook after the list", []said{{status: "Active", told: 3, listed: true}, {status: "Frozen", changed: 2}}, "Frozen", 2, 0},
-		{"a list that says when", []said{{status: "Active", changed: 2}, {status: "Removed", changed: 4, told: 8, listed: true}}, "Removed", 2, 4},
-		{"a list that says when, at once", []said{{status: "Active", changed: 4}, {status: "Removed", changed: 4, told: 8, listed: true}}, "Active", 4, 0},
+		{"a list that says when outranks nothing", []said{{status: "Removed", changed: 2}, {status: "Active", changed: 4, told: 8, listed: true}}, "Removed", 0, 2},
+		{"the later of lists that say when", []said{{status: "Active", changed: 2, told: 9, listed: true}, {status: "Removed", changed: 4, told: 8, listed: true}}, "Removed", 2, 4},
 		{"less before more", []said{{status: "Active", changed: 3}, {status: "Removed", changed: 3}, {status: "Pending", changed: 3}}, "Removed", 3, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
