@@ -340,6 +340,7 @@ func TestOptional(t *testing.T) {
 		{"name of a course", "course_completed", []change{{"payload/course/title", []any{}}}, []string{"flag odd-field:payload/course/title\nfact"}},
 		{"e-mail", "course_completed", []change{{"payload/user/email", odd}}, []string{"flag odd-field:payload/user/email\nfact", "!\"email\""}},
 		{"roles that are no list", "user_updated", []change{{"payload/roles", "Student"}}, []string{"flag odd-field:payload/roles\nfact", "!\"roles\""}},
+		{"no roles any more", "user_updated", []change{{"payload/roles", []any{}}, {"payload/groups", []any{}}}, []string{`"roles":[],"groups":[]`, "!flag"}},
 		{"role that is odd", "user_updated", []change{{"payload/roles/0/role_name", odd}}, []string{"flag odd-field:payload/roles/0/role_name\nfact"}},
 		{"roles by their names alone", "user_updated", []change{{"payload/roles", []any{"Student", "Tutor"}}, {"payload/groups", []any{311, "312"}}}, []string{`"roles":["Student","Tutor"],"groups":["311","312"]`, "!flag"}},
 		{"price in the catalogue", "product_created", []change{{"payload/price", odd}}, []string{"flag odd-field:payload/price\nfact"}},

@@ -32,7 +32,7 @@ func TestReplaysOfOneBatch(t *testing.T) {
 		e.replayed[p.Cause.String()] = found{position: at, origin: at, records: 1, id: p.Cause.String(), status: domain.Quarantined, body: p.body}
 		batch = append(batch, p)
 	}
-	pl, err := newPlan(batch, head{frontier: new(tree.Frontier)}, e, time.Now(), newParams())
+	pl, err := newPlan(batch, head{position: 3, frontier: new(tree.Frontier)}, e, time.Now(), newParams())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,6 +122,17 @@ func TestListedDirectory(t *testing.T) {
 	}
 }
 
+// TestListedTests checks that a row is a test by any of the places where rows have
+// what Thinkific marks.
+func TestListedTests(t *testing.T) {
+	for member, want := range map[string]bool{"user_email": true, "user_name": true, "course_name": true, "coupon_code": false} {
+		_, tr := said(t, row("enrollments", "1", `{"id":1,"user_id":2,"course_id":3,"`+member+`":"[TEST] one"}`))
+		if tr.Test != want {
+			t.Errorf("marked in %s: test is %v", member, tr.Test)
+		}
+	}
+}
+
 // TestRowKeys checks that a row is told from another, and from itself once it
 // has changed, and that what looks like one is none unless it was asked for.
 func TestRowKeys(t *testing.T) {
