@@ -74,6 +74,19 @@ func TestNotices(t *testing.T) {
 	}
 }
 
+// TestStatusesOfTheFirst checks that of deliveries with one key the first counts.
+func TestStatusesOfTheFirst(t *testing.T) {
+	url := postgrestest.URL(t)
+	a := postgrestest.Appender(t, url)
+	mustAppend(t, a, level("one", 14))
+	mustAppend(t, a, level("one", 13))
+	n := postgres.NewNotices(postgrestest.Open(t, url, postgres.RoleProjector))
+	statuses, err := n.Statuses(t.Context(), "acme-tahdah", []string{"one", "two"})
+	if want := (map[string]domain.Status{"one": domain.Accepted}); err != nil || !maps.Equal(statuses, want) {
+		t.Errorf("%v, %v, want %v", statuses, err, want)
+	}
+}
+
 // TestAlone checks that one runs at a time, that another takes over, and that one
 // that loses its connection is told.
 func TestAlone(t *testing.T) {

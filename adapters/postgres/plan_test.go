@@ -12,16 +12,14 @@ import (
 	"github.com/daybook-ledger/daybook/domain/tree"
 )
 
-// TestReplaysOfOneBatch replays levels that wait together: each takes the place of
-// the delivery that it replays, not its own.
-func TestReplaysOfOneBatch(t *testing.T) {
-	e := newExisting()
-	var batch []*prepared
-	for i, remaining := range []int64{14, 15, 14} {
+// replays returns replays of deliveries at positions 1, 2 …, which are not booked: of
+// levels of one scope, with the key if there is one.
+func replays(t *testing.T, e *existing, key string, levels ...int64) (batch []*prepared) {
+	for i, remaining := range levels {
 		p, err := prepare(domain.Delivery{
 			ID: ulid.Make(), Source: "s", ReceivedAt: time.Now(), Cause: ulid.Make(), Replay: true,
 			Body: fmt.Append(nil, remaining),
-			Translation: domain.Translation{Topic: "levels", Scopes: []string{"credits/7"}, Facts: []domain.Fact{{
+			Translation: domain.Translation{Topic: "levels", Key: key, Scopes: []string{"credits/7"}, Facts: []domain.Fact{{
 				Event: domain.CreditsReported{Line: "7", Template: "318", Remaining: decimal.NewFromInt(remaining)},
 			}}},
 		})
@@ -32,6 +30,14 @@ func TestReplaysOfOneBatch(t *testing.T) {
 		e.replayed[p.Cause.String()] = found{position: at, origin: at, records: 1, id: p.Cause.String(), status: domain.Quarantined, body: p.body}
 		batch = append(batch, p)
 	}
+	return batch
+}
+
+// TestReplaysOfOneBatch replays levels that wait together: each takes the place of
+// the delivery that it replays, not its own.
+func TestReplaysOfOneBatch(t *testing.T) {
+	e := newExisting()
+	batch := replays(t, e, "", 14, 15, 14)
 	pl, err := newPlan(batch, head{position: 3, frontier: new(tree.Frontier)}, e, time.Now(), newParams())
 	if err != nil {
 		t.Fatal(err)
@@ -40,5 +46,23 @@ func TestReplaysOfOneBatch(t *testing.T) {
 		if a.err != nil || a.receipt.Status != domain.Accepted {
 			t.Errorf("replay %d: %+v, %v", i+1, a.receipt, a.err)
 		}
+	}
+}
+
+// TestReplayBehindAKeyOfOneBatch is TestReplayBehindAKey for replays that wait
+// together.
+func TestReplayBehindAKeyOfOneBatch(t *testing.T) {
+	e := newExisting()
+	batch := append(replays(t, e, "dated", 15), replays(t, e, "", 14)...)
+	e.booked[[2]string{"s", "credits/7"}] = found{position: 3, origin: 3, id: "later"}
+	pl, err := newPlan(batch, head{position: 3, frontier: new(tree.Frontier)}, e, time.Now(), newParams())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := pl.answers[0]; a.err != nil || a.receipt.Status != domain.Accepted {
+		t.Errorf("dated: %+v, %v", a.receipt, a.err)
+	}
+	if a := pl.answers[1]; domain.CodeOf(a.err) != domain.Refused {
+		t.Errorf("undated, with a later level booked: %+v, %v", a.receipt, a.err)
 	}
 }

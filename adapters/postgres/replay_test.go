@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/oklog/ulid/v2"
@@ -8,6 +9,7 @@ import (
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
 )
 
 // unread returns d as it is recorded while nobody can read it.
@@ -19,6 +21,12 @@ func unread(d domain.Delivery) domain.Delivery {
 // dated returns d as it is if its body says when: with a key.
 func dated(d domain.Delivery) domain.Delivery {
 	d.Key = "dated"
+	return d
+}
+
+// both returns d as it is if it states the level of two lines.
+func both(d domain.Delivery) domain.Delivery {
+	d.Scopes = []string{"credits/7", "credits/8"}
 	return d
 }
 
@@ -50,6 +58,8 @@ func TestReplay(t *testing.T) {
 		{"a later level is booked", unread(scoped(14)), []domain.Delivery{scoped(13)}, scoped(14), ""},
 		{"a later level is not booked", unread(scoped(14)), []domain.Delivery{unread(scoped(13))}, scoped(14), domain.Accepted},
 		{"the same level is booked later", unread(level("one", 14)), []domain.Delivery{scoped(14)}, scoped(14), domain.Duplicate},
+		{"the same level is booked later in one of two scopes", unread(level("one", 14)), []domain.Delivery{scoped(14)}, both(scoped(14)), domain.Accepted},
+		{"the same level is booked later in both", unread(level("one", 14)), []domain.Delivery{both(scoped(14))}, both(scoped(14)), domain.Duplicate},
 		{"a later level is booked, and the replay says when", unread(scoped(14)), []domain.Delivery{scoped(13)}, dated(scoped(14)), domain.Accepted},
 		{"a later level among those not booked", unread(scoped(14)), []domain.Delivery{scoped(13), unread(scoped(12))}, scoped(14), ""},
 	} {
@@ -159,5 +169,30 @@ func TestReplayOfNothing(t *testing.T) {
 	_, err := a.Append(t.Context(), replay(level("one", 14), domain.Receipt{Delivery: ulid.Make()}))
 	if domain.CodeOf(err) != domain.NotFound {
 		t.Error(err)
+	}
+}
+
+// TestQuarantineShowsReplays checks that what a replay booked is shown as booked, and
+// as open up to where nobody knew.
+func TestQuarantineShowsReplays(t *testing.T) {
+	url := postgrestest.URL(t)
+	a := postgrestest.Appender(t, url)
+	first := mustAppend(t, a, unread(level("one", 14)))
+	mustAppend(t, a, replay(level("one", 14), first))
+	projector := postgres.NewProjector(postgrestest.Open(t, url, postgres.RoleProjector), nil)
+	views := postgres.LogViews()
+	v := views[slices.IndexFunc(views, func(v projections.View) bool { return v.Name == "quarantine" })]
+	column := func(name string) int {
+		return slices.IndexFunc(v.Columns, func(c projections.ViewColumn) bool { return c.Name == name })
+	}
+	for known, want := range map[int64][2]string{1: {"open", ""}, 2: {"booked", "2"}} {
+		answer, err := projector.AskLog(t.Context(), nil, v, projections.Query{Known: known})
+		if err != nil || len(answer.Rows) != 1 {
+			t.Fatalf("known %d: %v, %v", known, answer.Rows, err)
+		}
+		row := answer.Rows[0]
+		if got := [2]string{row[column("status")].Text, row[column("booked")].Text}; got != want {
+			t.Errorf("known %d: %v, want %v", known, got, want)
+		}
 	}
 }

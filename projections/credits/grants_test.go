@@ -232,6 +232,31 @@ func TestJoin(t *testing.T) {
 	})
 }
 
+// TestFirstHolderStays checks that of two holders who were only asked for the first
+// stays, and that a grant is worth more than either.
+func TestFirstHolderStays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := newLedger(t)
+		l.level(7)
+		for i, holder := range []string{"first", "second"} {
+			reference := strconv.Itoa(i)
+			l.fold(domain.CreditsGrantRequested{Key: "k", CreditsGranted: domain.CreditsGranted{
+				Order: "o", Template: "a", Quantity: decimal.NewFromInt(5), Holder: holder, Reference: reference, By: "op",
+			}})
+			l.fold(domain.CreditsGrantAnswered{Reference: reference, Outcome: domain.GrantUnknown, Reason: "lost"})
+		}
+		want := "first"
+		if rapid.Bool().Draw(t, "granted") {
+			want = "sure"
+			l.fold(domain.CreditsGranted{Order: "o", Template: "a", Quantity: decimal.NewFromInt(5), Holder: want, By: "op"})
+		}
+		row := projectiontest.Rows(l.Memory, balances)[0]
+		if row.Text("holder") != want || row.Text("flags") != holderDiffers {
+			t.Errorf("holder %s, flags %q, want %s and %s", row.Text("holder"), row.Text("flags"), want, holderDiffers)
+		}
+	})
+}
+
 // TestLinesAreNotedOnce reports the lines of an order again and again: its holder's
 // row lists each once, and what it holds does not grow.
 func TestLinesAreNotedOnce(t *testing.T) {
