@@ -10,11 +10,13 @@ package capture
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -73,8 +75,8 @@ var (
 )
 
 // Guess returns the form of a file: by the end of its name, or else by how it
-// begins. No body of a provider begins as a request does, or is an object with
-// the members of a capture.
+// begins, which may be cut anywhere. No body of a provider begins as a request does,
+// or is an object with the members of a capture.
 func Guess(name string, beginning []byte) Form {
 	if form, ok := endings[strings.ToLower(filepath.Ext(name))]; ok {
 		return form
@@ -82,13 +84,8 @@ func Guess(name string, beginning []byte) Form {
 	switch {
 	case requestLine.Match(beginning), headerLine.Match(beginning):
 		return HTTP
-	case bytes.HasPrefix(bytes.TrimLeft(beginning, " \t\r\n"), []byte("{")):
-		line, _, _ := bytes.Cut(beginning, []byte("\n"))
-		for _, text := range [][]byte{line, beginning} {
-			if o, err := decode(text); err == nil && o.isCapture() {
-				return NDJSON
-			}
-		}
+	case isCapture(members(beginning)):
+		return NDJSON
 	}
 	return Body
 }
@@ -148,9 +145,31 @@ type object struct {
 	Replay     bool                  `json:"replay"`
 }
 
-// isCapture reports whether o can be nothing else.
-func (o object) isCapture() bool {
-	return o.Base64 != nil || o.Body != nil && o.Header != nil
+// isCapture reports whether an object with such members can be nothing else.
+func isCapture(members []string) bool {
+	has := func(name string) bool { return slices.Contains(members, name) }
+	return has("body_base64") || has("body") && has("header")
+}
+
+// members returns the names of the members of the object that text begins with, as
+// far as they can be read: a large value may be cut.
+func members(text []byte) (names []string) {
+	in := json.NewDecoder(bytes.NewReader(text))
+	if begin, err := in.Token(); err != nil || begin != json.Delim('{') {
+		return nil
+	}
+	for in.More() {
+		name, err := in.Token()
+		if err != nil {
+			return names
+		}
+		names = append(names, fmt.Sprint(name))
+		var value json.RawMessage
+		if err := in.Decode(&value); err != nil {
+			return names
+		}
+	}
+	return names
 }
 
 // A stringList is a JSON string or a list of them.
