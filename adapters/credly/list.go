@@ -2,6 +2,7 @@ package credly
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -49,8 +50,8 @@ func (l Lists) List(resource string, page int64, since time.Time) (domain.Query,
 }
 
 // Split implements fetch.Lister: {data, metadata {current_page, total_pages,
-// total_count, next_page_url}}. The metadata may be empty: then a page without
-// rows is the last one.
+// total_count, next_page_url}}. The metadata may be empty, or say nothing of
+// pages: then a page without rows is the last one.
 func (l Lists) Split(resource string, page int64, body []byte) (domain.Page, error) {
 	p, err := l.split(page, body)
 	if err != nil {
@@ -72,7 +73,7 @@ func (l Lists) split(page int64, body []byte) (p domain.Page, err error) {
 	more := len(p.Rows) > 0
 	if total := count(metadata.Get("total_pages")); total > 0 {
 		more = number < total
-	} else if len(metadata.Names()) > 0 {
+	} else if slices.Contains(metadata.Names(), "next_page_url") {
 		more = metadata.Get("next_page_url").Exists()
 	}
 	switch {

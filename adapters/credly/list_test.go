@@ -23,6 +23,7 @@ func TestPages(t *testing.T) {
 		{"pages as text", one, 1, rows + `{"total_pages":"2"}}`, 2},
 		{"a next page", one, 4, rows + `{"next_page_url":"https://evil.example.com/?page=9"}}`, 5},
 		{"no next page", one, 4, rows + `{"next_page_url":null,"count":1}}`, 0},
+		{"metadata without pages", one, 4, rows + `{"count":50,"current_page":4}}`, 5},
 		{"no metadata, rows", one, 4, rows + `{}}`, 5},
 		{"no metadata at all, rows", one, 4, `{"data":[{"id":"x"}]}`, 5},
 		{"no metadata, no rows", one, 4, `{"data":[],"metadata":{}}`, 0},
