@@ -35,8 +35,8 @@ func (h headers) Add(r *http.Request) error {
 	return nil
 }
 
-// Refused does nothing: there are no others.
-func (headers) Refused(*http.Request) {}
+// Refused reports that there are no others.
+func (headers) Refused(*http.Request) bool { return false }
 
 // OAuth authenticates by a token that is bought with client credentials
 // (RFC 6749, section 4.4) at tokenURL, and kept while it lasts. The credentials
@@ -81,12 +81,13 @@ func (b *buyer) Add(r *http.Request) error {
 
 // Refused has another token bought: one may end before its time, and there are
 // servers that do not say when that is.
-func (b *buyer) Refused(r *http.Request) {
+func (b *buyer) Refused(r *http.Request) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.token != nil && r.Header.Get("Authorization") == b.token.Type()+" "+b.token.AccessToken {
 		b.token = nil
 	}
+	return true
 }
 
 // bought returns what a failure to buy a token means. What the server said stays

@@ -102,17 +102,19 @@ func TestOAuth(t *testing.T) {
 }
 
 // TestOAuthRefused wants a token that the API does not accept any more to be
-// replaced, also if its server never said how long it lasts.
+// replaced at once, also if its server never said how long it lasts; and not for
+// ever, if the API accepts none.
 func TestOAuthRefused(t *testing.T) {
-	var bought atomic.Int32
-	var refused atomic.Bool
+	var bought, asked atomic.Int32
+	var ended, none atomic.Bool
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /oauth/token", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprintf(w, `{"access_token":"token-%d","token_type":"Bearer"}`, bought.Add(1))
 	})
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
-		if refused.Load() && r.Header.Get("Authorization") == "Bearer token-1" {
+		asked.Add(1)
+		if none.Load() || ended.Load() && r.Header.Get("Authorization") == "Bearer token-1" {
 			w.WriteHeader(http.StatusUnauthorized)
 		}
 		_, _ = io.WriteString(w, "{}")
@@ -127,13 +129,22 @@ func TestOAuthRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []domain.Code{"", domain.Unauthenticated, "", ""} {
-		if _, err := c.Try(t.Context(), domain.Query{Path: "x"}); domain.CodeOf(err) != want {
-			t.Errorf("%v, want %q", err, want)
+	for _, step := range []struct {
+		ended, none   bool
+		want          domain.Code
+		bought, asked int32
+	}{
+		{false, false, "", 1, 1},
+		{true, false, "", 2, 3},
+		{true, false, "", 2, 4},
+		{true, true, domain.Unauthenticated, 3, 6},
+		{true, false, "", 4, 7},
+	} {
+		ended.Store(step.ended)
+		none.Store(step.none)
+		_, err := c.Try(t.Context(), domain.Query{Path: "x"})
+		if domain.CodeOf(err) != step.want || bought.Load() != step.bought || asked.Load() != step.asked {
+			t.Errorf("%+v: %d tokens were bought and %d requests sent: %v", step, bought.Load(), asked.Load(), err)
 		}
-		refused.Store(true)
-	}
-	if bought.Load() != 2 {
-		t.Errorf("%d tokens were bought", bought.Load())
 	}
 }

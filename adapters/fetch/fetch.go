@@ -81,8 +81,9 @@ type Auth interface {
 	// Add adds them to a request. The error must not say what they are.
 	Add(*http.Request) error
 
-	// Refused is told of a request whose credentials the API does not accept.
-	Refused(*http.Request)
+	// Refused is told of a request whose credentials the API does not accept, and
+	// reports whether Add may have others now.
+	Refused(*http.Request) bool
 }
 
 // An Answer is what an API said.
@@ -198,6 +199,10 @@ func (c *Client) Try(ctx context.Context, q domain.Query) (Answer, error) {
 		return Answer{}, domain.Errorf(domain.Unavailable, op(q), "%w: %w", errGivenUp, err)
 	}
 	defer func() { <-c.slots }()
+	// Another request may have been told meanwhile.
+	if err := c.held(time.Now()); err != nil {
+		return Answer{}, err
+	}
 	answer, err := c.breaker.Execute(func() (Answer, error) {
 		answer, err := c.ask(ctx, q)
 		c.blame(err)
@@ -226,37 +231,49 @@ func (c *Client) turn(ctx context.Context) error {
 // errGivenUp marks a try that the caller ended: nobody's failure.
 var errGivenUp = errors.New("given up")
 
-// ask sends the request and says what came of it.
+// ask sends the request and says what came of it. If its credentials are refused
+// and there are others, it is sent once more.
 func (c *Client) ask(ctx context.Context, q domain.Query) (Answer, error) {
+	answer, request, err := c.send(ctx, q)
+	if answer.Status != http.StatusUnauthorized || c.config.Auth == nil || !c.config.Auth.Refused(request) || c.limit.Wait(ctx) != nil {
+		return answer, err
+	}
+	answer, request, err = c.send(ctx, q)
+	if answer.Status == http.StatusUnauthorized {
+		c.config.Auth.Refused(request)
+	}
+	return answer, err
+}
+
+// send sends the request once. The request that is returned was sent if the answer
+// has a status.
+func (c *Client) send(ctx context.Context, q domain.Query) (Answer, *http.Request, error) {
 	request, cancel, err := c.request(ctx, q)
 	defer cancel()
 	if err != nil {
-		return Answer{}, c.abandoned(ctx, err)
+		return Answer{}, nil, c.abandoned(ctx, err)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return Answer{}, c.abandoned(ctx, domain.Errorf(domain.Unavailable, op(q), "%w", withoutURL(err)))
+		return Answer{}, nil, c.abandoned(ctx, domain.Errorf(domain.Unavailable, op(q), "%w", withoutURL(err)))
 	}
 	defer response.Body.Close()
 	answer := Answer{Status: response.StatusCode, Header: response.Header}
 	answer.Body, err = io.ReadAll(io.LimitReader(response.Body, c.config.MaxBytes+1))
 	if int64(len(answer.Body)) > c.config.MaxBytes {
 		answer.Body = nil
-		return answer, domain.Errorf(domain.TooLarge, op(q), "the answer has more than %d bytes", c.config.MaxBytes)
-	}
-	if answer.Status == http.StatusUnauthorized && c.config.Auth != nil {
-		c.config.Auth.Refused(request)
+		return answer, request, domain.Errorf(domain.TooLarge, op(q), "the answer has more than %d bytes", c.config.MaxBytes)
 	}
 	if refused := c.refused(q, answer); refused != nil {
-		return answer, refused
+		return answer, request, refused
 	}
 	if err != nil {
-		return answer, c.abandoned(ctx, domain.Errorf(domain.Unavailable, op(q), "the answer broke off: %w", withoutURL(err)))
+		return answer, request, c.abandoned(ctx, domain.Errorf(domain.Unavailable, op(q), "the answer broke off: %w", withoutURL(err)))
 	}
 	if !c.config.AnyBody && !json.Valid(payload.TrimByteOrderMark(answer.Body)) {
-		return answer, domain.Errorf(domain.Unavailable, op(q), "the answer is not JSON")
+		return answer, request, domain.Errorf(domain.Unavailable, op(q), "the answer is not JSON")
 	}
-	return answer, nil
+	return answer, request, nil
 }
 
 // abandoned marks err if it is the caller's doing: that the whole is over, as
@@ -280,10 +297,9 @@ func (c *Client) request(ctx context.Context, q domain.Query) (*http.Request, co
 	if err != nil {
 		return nil, cancel, domain.Errorf(domain.Internal, "fetch", "%.20q is not a method", q.Method)
 	}
-	if q.Body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
+	// Credly asks for both, also of a GET.
 	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "daybook")
 	if c.config.Auth == nil {
 		return r, cancel, nil

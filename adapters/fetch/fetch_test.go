@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -334,6 +335,25 @@ func TestLeftAlone(t *testing.T) {
 		}
 		if told < 60*time.Second {
 			t.Errorf("told of %v", told)
+		}
+	})
+}
+
+// TestLeftAloneInTurn checks that those who wait for their turn wait no less.
+func TestLeftAloneInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, s := script(t, Config{AtOnce: 4}, status(429, "Retry-After", "90"), fine)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if _, err := client.Try(t.Context(), domain.Query{Path: "x"}); domain.CodeOf(err) != domain.Unavailable || RetryAfter(err) == 0 {
+					t.Errorf("%v, after %v", err, RetryAfter(err))
+				}
+			})
+		}
+		all.Wait()
+		if len(s.asked) != 1 {
+			t.Errorf("asked at %v", s.asked)
 		}
 	})
 }

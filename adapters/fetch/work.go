@@ -165,6 +165,7 @@ func (w *work) settled(o outcome, now time.Time) {
 	p := o.of
 	if errors.Is(o.err, errInHand) {
 		p.due = now.Add(noticeWait)
+		w.probeAt = p.due // which nobody looks at unless the credentials are refused
 		heap.Push(&w.waiting, p)
 		return
 	}
