@@ -45,8 +45,9 @@
 // transaction-differs and the first stays. A refund tells what was refunded of a
 // charge: told again with more, the difference is booked and flagged
 // refund-raised; with as much, and not all of the charge, it is flagged
-// refund-repeated, for nobody can tell a repetition from another refund. A payment flagged unit-unknown might
-// be in minor units: it is not booked, and the order carries the flag.
+// refund-repeated, for nobody can tell a repetition from another refund. A payment
+// flagged unit-unknown might be in minor units: it is not booked, and the order
+// carries the flag.
 //
 // An order that a provider's API lists is sold if no webhook tells of it, and
 // flagged listed. Once a webhook does, it alone counts: what was booked from the
@@ -214,58 +215,6 @@ func paymentSaid(status string) (paid bool, flag string) {
 func (o *order) paid(e domain.SalesPaid) error {
 	currency := bucket(e.Currency)
 	return o.moved(e.Payment, amountRow{currency: currency, paid: e.Amount}, postPayment(e.Amount, currency, e.Transaction))
-}
-
-// refunded books a refund: of the same charge, what it is more than what was told
-// before.
-func (o *order) refunded(e domain.SalesRefunded) error {
-	o.flag(e.Flags...)
-	currency := bucket(e.Currency)
-	more, ok := decimal.Zero, false
-	if !slices.Contains(e.Flags, unitUnknown) {
-		more, ok = o.raised(e.Payment, currency)
-	}
-	if !ok {
-		return o.close()
-	}
-	o.adopt(currency, false)
-	if err := o.post(amountRow{currency: currency, refunded: more}, postRefund(more, currency, e.Transaction)); err != nil {
-		return err
-	}
-	return o.close()
-}
-
-// raised returns by how much a refund is more than what is booked as refunded of
-// the same charge, and whether it is to be booked. It remembers the greatest.
-func (o *order) raised(p domain.Payment, currency string) (more decimal.Decimal, ok bool) {
-	kind := string(o.record.Kind)
-	seen, again := transactions.Get(o.tx, o.row.source, o.row.order, p.Transaction, kind)
-	more = p.Amount.Sub(seen.amount)
-	switch {
-	case !again:
-		more = p.Amount
-	case seen.currency != currency || more.IsNegative():
-		o.flag(transactionDiffers)
-		return more, false
-	case more.IsZero():
-		if !o.whole(p) {
-			o.flag(refundRepeated)
-		}
-		return more, false
-	default:
-		o.flag(refundRaised)
-	}
-	transactions.Put(o.tx, transactionRow{o.row.source, o.row.order, p.Transaction, kind, currency, p.Amount})
-	return more, true
-}
-
-// whole reports whether a refund is known to be all of its charge.
-func (o *order) whole(p domain.Payment) bool {
-	paid, ok := transactions.Get(o.tx, o.row.source, o.row.order, p.Transaction, string(domain.SalesPaid{}.Kind()))
-	if !ok {
-		paid.amount = p.OrderTotal
-	}
-	return !p.Amount.LessThan(paid.amount) && paid.amount.IsPositive()
 }
 
 // moved books money that came or went, unless it is not to be counted.
