@@ -12,9 +12,9 @@ import (
 	"github.com/daybook-ledger/daybook/domain/tree"
 )
 
-// replays returns replays of deliveries at positions 1, 2 …, which are not booked: of
+// replays returns replays of deliveries from a position on, which are not booked: of
 // levels of one scope, with the key if there is one.
-func replays(t *testing.T, e *existing, key string, levels ...int64) (batch []*prepared) {
+func replays(t *testing.T, e *existing, from int64, key string, levels ...int64) (batch []*prepared) {
 	for i, remaining := range levels {
 		p, err := prepare(domain.Delivery{
 			ID: ulid.Make(), Source: "s", ReceivedAt: time.Now(), Cause: ulid.Make(), Replay: true,
@@ -26,7 +26,7 @@ func replays(t *testing.T, e *existing, key string, levels ...int64) (batch []*p
 		if err != nil {
 			t.Fatal(err)
 		}
-		at := int64(i + 1)
+		at := from + int64(i)
 		e.replayed[p.Cause.String()] = found{position: at, origin: at, records: 1, id: p.Cause.String(), status: domain.Quarantined, body: p.body}
 		batch = append(batch, p)
 	}
@@ -37,7 +37,7 @@ func replays(t *testing.T, e *existing, key string, levels ...int64) (batch []*p
 // the delivery that it replays, not its own.
 func TestReplaysOfOneBatch(t *testing.T) {
 	e := newExisting()
-	batch := replays(t, e, "", 14, 15, 14)
+	batch := replays(t, e, 1, "", 14, 15, 14)
 	pl, err := newPlan(batch, head{position: 3, frontier: new(tree.Frontier)}, e, time.Now(), newParams())
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestReplaysOfOneBatch(t *testing.T) {
 // together.
 func TestReplayBehindAKeyOfOneBatch(t *testing.T) {
 	e := newExisting()
-	batch := append(replays(t, e, "dated", 15), replays(t, e, "", 14)...)
+	batch := append(replays(t, e, 1, "dated", 15), replays(t, e, 2, "", 14)...)
 	e.booked[[2]string{"s", "credits/7"}] = found{position: 3, origin: 3, id: "later"}
 	pl, err := newPlan(batch, head{position: 3, frontier: new(tree.Frontier)}, e, time.Now(), newParams())
 	if err != nil {
