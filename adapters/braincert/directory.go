@@ -16,18 +16,8 @@ func personSeen(r *reader, rt route) domain.Event {
 		Name:       r.name(r.body),
 		Email:      r.Email(r.tryText(r.body.Get("email"))),
 		Activity:   rt.action,
-		Roles:      none(r.body.Get("roles")),
-		Groups:     none(r.body.Get("groups")),
-	}
-	for _, role := range r.list(r.body.Get("roles")) {
-		if name := r.entry(role, "role_name", "role_id"); name != "" {
-			e.Roles = append(e.Roles, name)
-		}
-	}
-	for _, group := range r.list(r.body.Get("groups")) {
-		if id := r.entry(group, "group_id", "id"); id != "" {
-			e.Groups = append(e.Groups, id)
-		}
+		Roles:      r.entries(r.body.Get("roles"), "role_name", "role_id"),
+		Groups:     r.entries(r.body.Get("groups"), "group_id", "id"),
 	}
 	for _, field := range r.list(r.body.Get("custom_registration_fields")) {
 		if name := r.entry(field, "field_name", "field_id"); name != "" {
@@ -49,13 +39,29 @@ func (r *reader) entry(v payload.Value, a, b string) string {
 	return r.tryID(v.Get(b))
 }
 
-// none returns a list of nothing for a list of nothing, and nil for all else: what
-// cannot be read is not said.
-func none(v payload.Value) []string {
-	if v.IsList() && len(v.List()) == 0 {
-		return []string{}
+// entries returns what the elements of a list are called: none for a list of nothing,
+// and nil if there is no list or not all of it can be read, since a list that is not
+// whole would take the rest away.
+func (r *reader) entries(list payload.Value, a, b string) []string {
+	elements := r.list(list)
+	if !list.IsList() {
+		return nil
 	}
-	return nil
+	names, whole := []string{}, true
+	for _, v := range elements {
+		name := r.entry(v, a, b)
+		if name == "" {
+			whole = false
+			if v.IsObject() && !v.Get(a).Filled() && !v.Get(b).Filled() {
+				r.Odd(v)
+			}
+		}
+		names = append(names, name)
+	}
+	if !whole {
+		return nil
+	}
+	return names
 }
 
 // answer returns what a person filled into a registration field; several

@@ -341,7 +341,7 @@ func TestOptional(t *testing.T) {
 		{"e-mail", "course_completed", []change{{"payload/user/email", odd}}, []string{"flag odd-field:payload/user/email\nfact", "!\"email\""}},
 		{"roles that are no list", "user_updated", []change{{"payload/roles", "Student"}}, []string{"flag odd-field:payload/roles\nfact", "!\"roles\""}},
 		{"no roles any more", "user_updated", []change{{"payload/roles", []any{}}, {"payload/groups", []any{}}}, []string{`"roles":[],"groups":[]`, "!flag"}},
-		{"role that is odd", "user_updated", []change{{"payload/roles/0/role_name", odd}}, []string{"flag odd-field:payload/roles/0/role_name\nfact"}},
+		{"role that is odd", "user_updated", []change{{"payload/roles", []any{"Student", odd}}}, []string{"flag odd-field:payload/roles/1\nfact", "!\"roles\""}},
 		{"roles by their names alone", "user_updated", []change{{"payload/roles", []any{"Student", "Tutor"}}, {"payload/groups", []any{311, "312"}}}, []string{`"roles":["Student","Tutor"],"groups":["311","312"]`, "!flag"}},
 		{"price in the catalogue", "product_created", []change{{"payload/price", odd}}, []string{"flag odd-field:payload/price\nfact"}},
 		{"items that are no list", "new_sale", []change{{"payload/items", odd}}, []string{"flag odd-field:payload/items\nfact", `"total":"180"`}},

@@ -15,18 +15,7 @@ func user(d *delivery) domain.Event {
 		Email:      d.email(v.Get("email")),
 		Activity:   d.action,
 	}
-	roles := v.Get("roles")
-	switch {
-	case roles.Exists() && !roles.IsList():
-		d.Odd(roles)
-	case roles.IsList() && len(roles.List()) == 0:
-		e.Roles = []string{} // none, which is more than nothing said
-	}
-	for _, role := range roles.List() {
-		if name := d.TryLabel(role); name != "" {
-			e.Roles = append(e.Roles, name)
-		}
-	}
+	e.Roles = d.roles(v.Get("roles"))
 	for _, name := range []string{"company", "headline", "external_source"} {
 		e.Attributes = d.attribute(e.Attributes, name, v.Get(name))
 	}
@@ -38,6 +27,30 @@ func user(d *delivery) domain.Event {
 		e.Attributes = d.attribute(e.Attributes, d.TryLabel(field.Get("label")), field.Get("value"))
 	}
 	return e
+}
+
+// roles returns what a list says the roles are: none if it is empty, and nil if there
+// is no list or not all of it can be read, since a list that is not whole would take
+// the rest away.
+func (d *delivery) roles(list payload.Value) []string {
+	if !list.IsList() {
+		if list.Exists() {
+			d.Odd(list)
+		}
+		return nil
+	}
+	roles, whole := []string{}, true
+	for _, v := range list.List() {
+		if name := d.TryLabel(v); name != "" {
+			roles = append(roles, name)
+		} else {
+			whole = false
+		}
+	}
+	if !whole {
+		return nil
+	}
+	return roles
 }
 
 // attribute appends an attribute, unless it has no name or no value.

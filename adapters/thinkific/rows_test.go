@@ -111,8 +111,9 @@ func TestListedOrder(t *testing.T) {
 func TestListedDirectory(t *testing.T) {
 	for r, want := range map[string]string{
 		`users {"id":123987,"first_name":"Grace","last_name":"Okafor","email":"grace.okafor@example.com","roles":[],"company":"Ardent"}`: `when asked directory.person-seen.v1 {"person_type":"user","person":"123987","roles":[],"attributes":[{"name":"company"}],"activity":"listed"} {"name":"Grace Okafor","email":"grace.okafor@example.com","attributes/0/value":"Ardent"}`,
-		`courses {"id":88,"name":"Confined Spaces Entry","slug":"cse"}`:                                                                  `when asked directory.item-seen.v1 {"item_type":"course","item":"88","name":"Confined Spaces Entry","slug":"cse","activity":"listed"} `,
-		`products {"id":7,"name":"Entry","price":"50.0","status":"published"}`:                                                           `when asked directory.item-seen.v1 {"item_type":"product","item":"7","name":"Entry","status":"published","price":"50.0","activity":"listed"} `,
+		`users {"id":1,"roles":["x",{}]}`:                                      `when asked directory.person-seen.v1 {"person_type":"user","person":"1","activity":"listed"} `,
+		`courses {"id":88,"name":"Confined Spaces Entry","slug":"cse"}`:        `when asked directory.item-seen.v1 {"item_type":"course","item":"88","name":"Confined Spaces Entry","slug":"cse","activity":"listed"} `,
+		`products {"id":7,"name":"Entry","price":"50.0","status":"published"}`: `when asked directory.item-seen.v1 {"item_type":"product","item":"7","name":"Entry","status":"published","price":"50.0","activity":"listed"} `,
 		`coupons {"id":7}`: ``,
 	} {
 		resource, body, _ := strings.Cut(r, " ")
