@@ -1,8 +1,12 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
-	"maps"
+	"crypto/sha256"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -32,10 +36,11 @@ type Lister interface {
 // twice or by answering the same again, ends it with an error: whether there is
 // more is then unknown.
 func (c *Client) Walk(ctx context.Context, l Lister, resource string, number int64, since time.Time, take func(number int64, p domain.Page) error) error {
-	var before map[string]bool
-	seen := make(map[int64]bool)
-	for !seen[number] {
-		seen[number] = true
+	asked := make(map[int64]bool)
+	answered := make(map[[sha256.Size]byte]bool)
+	var emptyBefore int64 // that page had no rows
+	for !asked[number] {
+		asked[number] = true
 		q, err := l.List(resource, number, since)
 		if err != nil {
 			return err
@@ -48,18 +53,31 @@ func (c *Client) Walk(ctx context.Context, l Lister, resource string, number int
 		if err != nil {
 			return err
 		}
-		rows := make(map[string]bool, len(page.Rows))
-		for _, row := range page.Rows {
-			rows[row.ID] = true
-		}
-		if page.Next != 0 && len(rows) > 0 && maps.Equal(rows, before) {
+		rows := sum(page.Rows)
+		// A list of several parts may have an empty one; the numbers jump there.
+		nothing := len(page.Rows) == 0 && emptyBefore != 0 && emptyBefore == number-1
+		if page.Next != 0 && (nothing || len(page.Rows) > 0 && answered[rows]) {
 			break
 		}
 		if err := take(number, page); err != nil || page.Next == 0 {
 			return err
 		}
-		number, before = page.Next, rows
+		if answered[rows] = true; len(page.Rows) == 0 {
+			emptyBefore = number
+		}
+		number = page.Next
 	}
 	return domain.Errorf(domain.Invalid, "fetch "+resource, "page %d brings nothing new: the API does not page as described", number).
 		WithHint("What was fetched before is recorded; whether there is more is not known. Ask the provider.")
+}
+
+// sum tells the ids of rows, in whatever order, from those of others. A row that
+// has none is told by its bytes.
+func sum(rows []domain.Row) [sha256.Size]byte {
+	ids := make([]string, len(rows))
+	for i, row := range rows {
+		ids[i] = strconv.Quote(cmp.Or(row.ID, "\x00"+string(row.Body)))
+	}
+	slices.Sort(ids)
+	return sha256.Sum256([]byte(strings.Join(ids, ",")))
 }

@@ -53,6 +53,10 @@ func TestWalk(t *testing.T) {
 		"rows that moved": {[]string{`{"ids":["1","2"],"next":2}`, `{"ids":["2","3"]}`}, 1, []string{"1", "2", "2", "3"}, ""},
 		"the same again":  {[]string{`{"ids":["1","2"],"next":2}`, `{"ids":["2","1"],"next":3}`}, 1, []string{"1", "2"}, domain.Invalid},
 		"a circle":        {[]string{`{"ids":["1"],"next":2}`, `{"ids":["2"],"next":3}`, `{"ids":["3"],"next":2}`}, 1, []string{"1", "2", "3"}, domain.Invalid},
+		"back and forth":  {[]string{`{"ids":["1"],"next":2}`, `{"ids":["2"],"next":3}`, `{"ids":["1"],"next":4}`}, 1, []string{"1", "2"}, domain.Invalid},
+		"empty for ever":  {[]string{`{"ids":["1"],"next":2}`, `{"next":3}`, `{"next":4}`}, 1, []string{"1"}, domain.Invalid},
+		"empty parts":     {[]string{`{"next":3}`, ``, `{"next":5}`, ``, `{"ids":["1"]}`}, 1, []string{"1"}, ""},
+		"no ids":          {[]string{`{"ids":["",""],"next":2}`, `{"ids":[""]}`}, 1, []string{"", "", ""}, ""},
 		"no page":         {[]string{`{"ids":["1"],"next":2}`, `[]`}, 1, []string{"1"}, domain.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
