@@ -118,6 +118,9 @@ func files(names []string) iter.Seq2[string, error] {
 					return nil
 				case d.IsDir():
 					return nil
+				case path != name && !isFile(path):
+					// A pipe would be waited for, and a device never ends.
+					err = domain.Errorf(domain.Invalid, "", "it is not a file").WithHint("Name it, if it is to be read all the same.")
 				}
 				if !yield(path, err) {
 					return fs.SkipAll
@@ -129,6 +132,13 @@ func files(names []string) iter.Seq2[string, error] {
 			}
 		}
 	}
+}
+
+// isFile reports whether the path is that of a file, or of something that cannot
+// be looked at: opening it says why.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err != nil || info.Mode().IsRegular()
 }
 
 // readFile yields the captures in one file, and reports whether to go on.
