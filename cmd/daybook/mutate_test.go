@@ -105,6 +105,7 @@ func subjects(t *testing.T) (all []subject) {
 //     refused or flagged.
 //   - What nobody knows changes nothing. A number is the same as a text.
 func TestMutations(t *testing.T) {
+	t.Parallel()
 	n, tried := 0, make(map[string]bool)
 	for _, s := range subjects(t) {
 		for _, at := range places(s.document, nil) {
@@ -135,17 +136,22 @@ func (s subject) mutate(t *testing.T, at place) (n int) {
 	dropped := try("is dropped", gone{})
 	null := try("is null", nil)
 	matters := dropped.facts != s.original.facts && null.facts != s.original.facts
-	for what, value := range map[string]any{
+	others := map[string]any{
 		"is an object":         object{"is": "an object"},
 		"is a list":            []any{"a", "list"},
 		"is a list of objects": []any{object{"is": "an object"}},
 		"is a word":            "a word",
-		"is true":              true,
-		"is no amount":         "1,180.00",
-		"is huge":              json.Number("1e999999999"),
-		"is fine":              json.Number("0.0000000000000000001"),
-		"is long":              strings.Repeat("9", 400),
-	} {
+	}
+	if places(was, nil) == nil {
+		maps.Copy(others, map[string]any{
+			"is true":      true,
+			"is no amount": "1,180.00",
+			"is huge":      json.Number("1e999999999"),
+			"is fine":      json.Number("0.0000000000000000001"),
+			"is long":      strings.Repeat("9", 400),
+		})
+	}
+	for what, value := range others {
 		o := try(what, value)
 		_, wasText := was.(string)
 		_, wasObject := was.(object)
