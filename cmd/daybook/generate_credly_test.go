@@ -103,6 +103,7 @@ func (p pen) credlyBadge(l *letter, data object, activity string) (members []any
 	l.things = []any{template}
 	if p.seldom("known to Credly", 2) {
 		who := p.somebody()
+		who.id = map[string]string{"b1": "11", "b2": "12"}[b.id] // a badge is one person's
 		b.user = who.id
 		o["user"], o["issued_to"], o["recipient_email"] = object{"id": who.id}, who.name(), who.email
 		l.things = append(l.things, who.mention())
@@ -126,7 +127,7 @@ func (p pen) credlyBadge(l *letter, data object, activity string) (members []any
 // nothing about it.
 func (p pen) credlyEmployment(l *letter, data object, activity string) (members []any) {
 	n := name{table: "people", kind: "employee", id: p.pick("employment", "m1", "m2"), name: p.pick("employee", "Lena", "Lena F"), email: "lena@example.com", gone: activity == "deleted"}
-	o := object{"id": n.id, "full_name": n.name, "email": n.email, "external_id": p.pick("external", "HR-7", "")}
+	o := object{"id": n.id, "full_name": n.name, "email": n.email, "external_id": map[string]string{"m1": "HR-7"}[n.id]}
 	data["employment"] = o
 	l.things = []any{n}
 	said := false
@@ -138,14 +139,14 @@ func (p pen) credlyEmployment(l *letter, data object, activity string) (members 
 	}
 	if p.seldom("list", 2) {
 		list := []any{}
-		for _, id := range []string{"b1", "b2"}[:p.number("badges", 0, 2)] {
+		for _, id := range map[string][]string{"m1": {"b1", "b3"}, "m2": {"b2", "b4"}}[n.id][:p.number("badges", 0, 2)] {
 			list = append(list, see(id))
 		}
 		o["badges"], said = list, true
 	}
 	members = []any{data, "employment", o, "id"}
 	if activity == "badges.removed" {
-		data["badge"] = see("b3")
+		data["badge"] = see("b5 of " + n.id)
 		members = append(members, data, "badge")
 	}
 	if said {
