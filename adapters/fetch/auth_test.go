@@ -147,4 +147,11 @@ func TestOAuthRefused(t *testing.T) {
 			t.Errorf("%+v: %d tokens were bought and %d requests sent: %v", step, bought.Load(), asked.Load(), err)
 		}
 	}
+	// Whoever was refused with the former token is told late.
+	late := httptest.NewRequest("GET", "https://api.example.com", nil)
+	late.Header.Set("Authorization", "Bearer token-1")
+	auth.Refused(late)
+	if _, err := c.Try(t.Context(), domain.Query{Path: "x"}); err != nil || bought.Load() != 4 {
+		t.Errorf("%d tokens were bought: %v", bought.Load(), err)
+	}
 }

@@ -152,8 +152,8 @@ func (e *Enricher) Run(ctx context.Context, wake <-chan struct{}) error {
 		}
 		if w.sweepDue(time.Now()) {
 			tries.Go(func() {
-				found, err := e.Sweep(ctx, nil)
-				w.swept <- sweepOutcome{found, err}
+				became, err := e.Sweep(ctx, nil)
+				w.swept <- sweepOutcome{became, err}
 			})
 		}
 		if err := w.save(ctx); err != nil {
@@ -249,7 +249,8 @@ func (e *Enricher) confirm(ctx context.Context, p *pending) error {
 	age := time.Since(p.since)
 	switch code := domain.CodeOf(err); {
 	case err == nil:
-		return e.record(ctx, answer, fetched, p.delivery)
+		_, err := e.record(ctx, answer, fetched, p.delivery)
+		return err
 	case ctx.Err() != nil || Denied(err):
 		return err
 	case code == domain.Differs:
@@ -262,17 +263,19 @@ func (e *Enricher) confirm(ctx context.Context, p *pending) error {
 	return err
 }
 
-// record appends an answer as it came.
-func (e *Enricher) record(ctx context.Context, answer Answer, fetched string, cause ulid.ULID) error {
+// record appends an answer as it came, and returns what became of it.
+func (e *Enricher) record(ctx context.Context, answer Answer, fetched string, cause ulid.ULID) (status domain.Status, err error) {
 	r := domain.Request{Header: kept(answer.Header), Body: answer.Body, ReceivedAt: time.Now().UTC(), Fetched: fetched}
-	return e.append(ctx, func(ctx context.Context) error {
+	err = e.append(ctx, func(ctx context.Context) error {
 		receipt, err := e.Recorder.Record(ctx, r, cause)
+		status = receipt.Status
 		if err == nil && (receipt.Status == domain.Quarantined || receipt.Status == domain.Conflicting) {
 			e.Logger.LogAttrs(ctx, slog.LevelWarn, "answer in quarantine", slog.String("source", e.Source),
 				slog.String("fetched", fetched), slog.String("delivery", receipt.Delivery.String()))
 		}
 		return err
 	})
+	return status, err
 }
 
 // unverify gives a notice up, with the answer that speaks against it.

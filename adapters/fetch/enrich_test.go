@@ -126,6 +126,9 @@ func (m *memory) Statuses(_ context.Context, _ string, keys []string) (map[strin
 	for _, d := range m.deliveries {
 		if slices.Contains(keys, d.Key) && statuses[d.Key] == "" {
 			statuses[d.Key] = domain.Accepted
+			if d.Reason != "" {
+				statuses[d.Key] = domain.Unrecognized
+			}
 		}
 	}
 	return statuses, nil
@@ -581,73 +584,6 @@ func TestCrash(t *testing.T) {
 		}
 		if n := a.count() - before; n != 2 {
 			t.Errorf("%d were fetched after the crash, want 2", n)
-		}
-	})
-}
-
-// TestSweep checks that a sweep appends what the log has no answer to, and
-// nothing else.
-func TestSweep(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMemory(t, thing{"wrong", "template"}, thing{"late", "badge"})
-		if _, err := m.Record(t.Context(), domain.Request{Fetched: "events/known", Body: []byte("{}")}, ulid.ULID{}); err != nil {
-			t.Fatal(err)
-		}
-		a := newAPI(func(path string) (int, string) {
-			switch path {
-			case "list":
-				return 200, `[{"id":"known","type":"badge"},{"id":"unseen","type":"badge"},{"id":"wrong","type":"badge"},{"id":"late","type":"badge"},{"id":"gone","type":"badge"}]`
-			case "events/late":
-				return 500, ""
-			case "events/gone":
-				return 404, "{}"
-			}
-			return well(path)
-		})
-		e := enricher(t, m, a)
-		running(t, e, nil)
-		time.Sleep(time.Minute)
-		// What is not confirmed the first sweep may have passed over.
-		want := []string{"event/known", "event/unseen", "unverified/wrong: it is a badge"}
-		if got := m.settled(); !slices.Equal(slices.DeleteFunc(got, func(k string) bool { return k == "event/wrong" }), want) {
-			t.Errorf("first %v", got)
-		}
-		time.Sleep(sweepEvery)
-		want = []string{"event/known", "event/unseen", "event/wrong", "unverified/wrong: it is a badge"}
-		if got := m.settled(); !slices.Equal(got, want) || a.count("events/known") > 0 {
-			t.Errorf("then %v", got)
-		}
-		if s := e.Status(); s.Swept.IsZero() || s.Pending != 1 {
-			t.Errorf("%+v", s)
-		}
-		before := a.count("list")
-		time.Sleep(3*sweepEvery + time.Hour)
-		if n := a.count("list") - before; n != 3 {
-			t.Errorf("%d sweeps in three days", n)
-		}
-	})
-}
-
-// TestSweepAndNotice has a sweep and a notice come upon the same event at once.
-func TestSweepAndNotice(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m, wake := newMemory(t), make(chan struct{}, 1)
-		a := newAPI(func(path string) (int, string) {
-			if path == "list" {
-				return 200, `[{"id":"0","type":"badge"},{"id":"1","type":"badge"}]`
-			}
-			return well(path)
-		})
-		a.takes = 10 * time.Second
-		running(t, enricher(t, m, a), wake)
-		time.Sleep(15 * time.Second) // the sweep is asking for the first one
-		for _, n := range things(2) {
-			m.notice(n)
-		}
-		wake <- struct{}{}
-		time.Sleep(time.Minute)
-		if got := m.settled(); !slices.Equal(got, answered(2)) || a.count("events/0") != 1 || a.count("events/1") != 1 {
-			t.Errorf("%v, %d and %d requests", got, a.count("events/0"), a.count("events/1"))
 		}
 	})
 }

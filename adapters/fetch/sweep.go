@@ -15,23 +15,26 @@ import (
 // Sweep walks the list of everything that there may have been a notice of, and
 // fetches and appends what the log has no answer to, unless a notice is about to
 // be settled. So it finds what happened while nobody listened, and what was given
-// up too early. It returns how many answers it has appended. Told, unless it is
-// nil, is told after each page how many rows were looked at, and of how many; 0:
-// nobody knows.
-func (e *Enricher) Sweep(ctx context.Context, told func(seen, total int64)) (found int, err error) {
+// up too early. It returns what became of the rows: those that have an answer, or
+// are about to, are duplicates; those that cannot be asked for, or are not found,
+// are in no number. Told, unless it is nil, is told after each page how many rows
+// were looked at, and of how many; 0: nobody knows.
+func (e *Enricher) Sweep(ctx context.Context, told func(seen, total int64)) (became map[domain.Status]int64, err error) {
+	became = make(map[domain.Status]int64)
 	var seen int64
 	err = e.Client.Walk(ctx, e.Events, e.Resource, 1, time.Time{}, func(_ int64, page domain.Page) error {
-		missing, err := e.missing(ctx, page.Rows)
+		missing, known, err := e.missing(ctx, page.Rows)
 		if err != nil {
 			return err
 		}
+		became[domain.Duplicate] += known
 		for _, n := range missing {
-			ok, err := e.fill(ctx, n)
+			status, err := e.fill(ctx, n)
 			if err != nil {
 				return err
 			}
-			if ok {
-				found++
+			if status != "" {
+				became[status]++
 			}
 		}
 		if seen += int64(len(page.Rows)); told != nil {
@@ -39,11 +42,12 @@ func (e *Enricher) Sweep(ctx context.Context, told func(seen, total int64)) (fou
 		}
 		return nil
 	})
-	return found, err
+	return became, err
 }
 
-// missing returns what the log has no answer to, of what the rows of a page name.
-func (e *Enricher) missing(ctx context.Context, rows []domain.Row) ([]domain.BadgesNoticed, error) {
+// missing returns what the log has no answer to, of what the rows of a page name,
+// and how many of them have one or are about to.
+func (e *Enricher) missing(ctx context.Context, rows []domain.Row) (missing []domain.BadgesNoticed, known int64, err error) {
 	var listed []domain.BadgesNoticed
 	var keys []string
 	for _, row := range rows {
@@ -52,34 +56,36 @@ func (e *Enricher) missing(ctx context.Context, rows []domain.Row) ([]domain.Bad
 			keys = append(keys, payload.Key(n.Notice), e.Noticer.AnswerKey(n.Notice), unverifiedKey(n.Notice))
 		}
 	}
-	known, err := e.Log.Statuses(ctx, e.Source, keys)
+	statuses, err := e.Log.Statuses(ctx, e.Source, keys)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var missing []domain.BadgesNoticed
 	for _, n := range listed {
-		given := known[unverifiedKey(n.Notice)] != ""
-		waits := known[payload.Key(n.Notice)] == domain.Accepted && !given
-		if known[e.Noticer.AnswerKey(n.Notice)] == "" && !waits {
+		given := statuses[unverifiedKey(n.Notice)] != ""
+		waits := statuses[payload.Key(n.Notice)] == domain.Accepted && !given
+		if statuses[e.Noticer.AnswerKey(n.Notice)] == "" && !waits {
 			missing = append(missing, n)
+		} else {
+			known++
 		}
 	}
-	return missing, nil
+	return missing, known, nil
 }
 
-// fill fetches and appends what a row of the list names. What cannot be found is
-// passed over: the list and the thing itself are not of the same moment.
-func (e *Enricher) fill(ctx context.Context, n domain.BadgesNoticed) (bool, error) {
+// fill fetches and appends what a row of the list names, and returns what became of
+// it. What cannot be found is passed over, with no status: the list and the thing
+// itself are not of the same moment.
+func (e *Enricher) fill(ctx context.Context, n domain.BadgesNoticed) (domain.Status, error) {
 	answered, leave, err := e.take(ctx, n.Notice)
 	switch {
 	case errors.Is(err, errInHand):
-		return false, nil
+		return domain.Duplicate, nil
 	case err != nil:
-		return false, err
+		return "", err
 	}
 	defer leave()
 	if answered {
-		return false, nil
+		return domain.Duplicate, nil
 	}
 	q, fetched := e.Noticer.Ask(n)
 	answer, err := e.Client.Do(ctx, q)
@@ -88,11 +94,11 @@ func (e *Enricher) fill(ctx context.Context, n domain.BadgesNoticed) (bool, erro
 	}
 	switch domain.CodeOf(err) {
 	case "":
-		return true, e.record(ctx, answer, fetched, ulid.ULID{})
+		return e.record(ctx, answer, fetched, ulid.ULID{})
 	case domain.NotFound, domain.Differs, domain.Invalid, domain.TooLarge:
 		e.Logger.LogAttrs(ctx, slog.LevelWarn, "listed, and not found as listed", slog.String("source", e.Source),
 			slog.String("fetched", fetched), slog.Any("error", err))
-		return false, nil
+		return "", nil
 	}
-	return false, err
+	return "", err
 }

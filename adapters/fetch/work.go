@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"context"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -47,8 +46,18 @@ type outcome struct {
 }
 
 type sweepOutcome struct {
-	found int
-	err   error
+	became map[domain.Status]int64
+	err    error
+}
+
+// found returns how many answers the sweep has appended.
+func (o sweepOutcome) found() (n int64) {
+	for status, rows := range o.became {
+		if status != domain.Duplicate {
+			n += rows
+		}
+	}
+	return n
 }
 
 // work is what an enricher has to do. One goroutine owns it; tries tell it what
@@ -242,7 +251,7 @@ func (w *work) sweptOnce(o sweepOutcome, now time.Time) {
 	if Denied(o.err) || w.isDenied() {
 		w.judge(o.err, now)
 	}
-	log := w.enricher.Logger.With("source", w.enricher.Source, "found", o.found)
+	log := w.enricher.Logger.With("source", w.enricher.Source, "found", o.found())
 	switch {
 	case o.err != nil:
 		if w.sweepAt = now.Add(sweepAgain); w.isDenied() {
@@ -250,8 +259,8 @@ func (w *work) sweptOnce(o sweepOutcome, now time.Time) {
 		}
 		log.Warn("sweep not completed; it will be tried again", "error", o.err, "next", w.sweepAt.Sub(now))
 		return
-	case o.found > 0:
-		log.Info("sweep found events that no notice was confirmed of", slog.Int("found", o.found))
+	case o.found() > 0:
+		log.Info("sweep found events that no notice was confirmed of")
 	}
 	w.sweptAt, w.sweepAt = now, now.Add(sweepEvery)
 }

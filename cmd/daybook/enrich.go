@@ -30,6 +30,9 @@ type enrichment struct {
 func enrichments(configs []sourceConfig, sources []intake.Source) ([]enrichment, error) {
 	var list []enrichment
 	for i, s := range configs {
+		if _, sends := sources[i].Provider.(fetch.Noticer); !sends {
+			continue // a token for back-filling is nothing that serving needs
+		}
 		client, err := newClient(s)
 		if err != nil {
 			return nil, err
@@ -138,12 +141,12 @@ func (b *backfill) sweep(ctx context.Context, t *tally) error {
 	p := b.app.progress("backfill " + t.resource)
 	defer p.end()
 	e, _ := newEnrichment(b.config, b.source, b.client)
-	found, err := e.enricher(b.log, b.db, b.app.loggerFrom(slog.LevelWarn)).Sweep(ctx, func(seen, total int64) {
+	became, err := e.enricher(b.log, b.db, b.app.loggerFrom(slog.LevelWarn)).Sweep(ctx, func(seen, total int64) {
 		t.pages++
 		t.rows = seen
 		p.update(seen, max(seen, total))
 	})
-	t.statuses[domain.Accepted], t.statuses[domain.Duplicate] = int64(found), t.rows-int64(found)
+	t.statuses = became
 	return err
 }
 

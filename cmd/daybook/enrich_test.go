@@ -510,7 +510,7 @@ func TestBackfillEvents(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	config := f.config(t, "acme")
-	for _, want := range []string{"events,1,24,24,0,0,0,0,done", "events,1,24,0,24,0,0,0,done"} {
+	for _, want := range []string{"events,1,24,18,0,6,0,0,done", "events,1,24,0,24,0,0,0,done"} {
 		stdout, stderr, status := daybook(t, url, "source", "backfill", "acme", "events", "--config", config, "-o", "csv")
 		if status != exitDone || !strings.Contains(stdout, want) {
 			t.Errorf("status %d, want %s\n%s%s", status, want, stdout, stderr)
