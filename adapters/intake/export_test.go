@@ -10,3 +10,6 @@ const Patience = patience
 
 // SetBodyTimeout sets the time in which a body must have come to its end.
 func (h *Handler) SetBodyTimeout(d time.Duration) { h.bodyTimeout = d }
+
+// Kept returns the headers that are recorded.
+var Kept = kept

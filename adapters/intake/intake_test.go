@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +125,24 @@ func TestRecord(t *testing.T) {
 				t.Errorf("the credentials are in the headers kept: %s", header)
 			}
 		})
+	}
+}
+
+// TestKept checks which headers are not recorded, in whatever case they are written.
+func TestKept(t *testing.T) {
+	header := map[string][]string{"X-Original-Uri": {"/webhooks/acme/t%2Fk", "/"}, "X-Other": {"t/k?"}, "Content-Type": {"application/json"}}
+	secrets := []string{"Authorization", "proxy-authorization", "Cookie", "X-API-Key"}
+	for _, name := range secrets {
+		header[name] = []string{"4711"}
+	}
+	got := intake.Kept(header, "t/k")
+	for _, name := range append(secrets, "X-Other") {
+		if !slices.Equal(got[name], []string{"(not kept)"}) {
+			t.Errorf("%s: %q", name, got[name])
+		}
+	}
+	if !slices.Equal(got["X-Original-Uri"], []string{"(not kept)", "/"}) || !slices.Equal(got["Content-Type"], []string{"application/json"}) {
+		t.Errorf("%q", got)
 	}
 }
 
