@@ -47,8 +47,9 @@ recorded already is a duplicate; one that has changed is recorded again.
   tahdah      members
 
 Without RESOURCE, all of them. Credly's events are those that no notice was
-confirmed of, each fetched by itself; "serve" looks for them every day. The source needs api_token in daybook.toml, and some
-need more: "daybook init --print" says what. "serve" may run meanwhile.
+confirmed of, each fetched by itself; "serve" looks for them every day. The source
+needs api_token in daybook.toml, and some need more: "daybook init --print" says
+what. "serve" may run meanwhile.
 
 How far it has come is kept in the database after every page. Interrupted, by
 Ctrl-C or by a failure, it goes on from the last page that was recorded; that page
@@ -76,6 +77,9 @@ asked now: run it again later.`,
 				return b.run(cmd.Context())
 			}
 			return a.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB) error {
+				if err := noDemo(cmd.Context(), db, "backfill"); err != nil {
+					return err
+				}
 				b.log, b.db = log, db
 				return b.run(cmd.Context())
 			})
@@ -104,14 +108,11 @@ type backfill struct {
 
 // newBackfill works out what to ask whom. Nothing is asked yet.
 func (a *app) newBackfill(name string, resources []string, since string) (*backfill, error) {
-	i := slices.IndexFunc(a.config.Sources, func(s sourceConfig) bool { return s.Name == name })
-	if i < 0 {
-		return nil, domain.Errorf(domain.NotFound, "", "there is no source %q", name).
-			WithHint("The sources are those of daybook.toml; see: daybook source list")
+	config, err := a.sourceNamed(name)
+	if err != nil {
+		return nil, err
 	}
-	config := a.config.Sources[i]
 	b := &backfill{app: a, config: config, lists: listers[config.Provider](config)}
-	var err error
 	if b.source, err = a.translator(name); err != nil {
 		return nil, err
 	}
@@ -132,11 +133,15 @@ func (a *app) newBackfill(name string, resources []string, since string) (*backf
 	if b.since, err = parseSince(since); err != nil {
 		return nil, err
 	}
-	if sweeps && b.notified() {
-		b.resources = resources
-		return b, nil
+	switch events := slices.Contains(resources, resourceEvents) && b.notified(); {
+	case !events:
+		return b, b.choose(resources)
+	case !sweeps || !b.since.IsZero():
+		return nil, domain.Errorf(domain.Usage, "", "events are asked for alone, and from the first to the last").
+			WithHint("Run: daybook source backfill " + name + " " + resourceEvents)
 	}
-	return b, b.choose(resources)
+	b.resources = resources
+	return b, nil
 }
 
 // notified reports whether the source's webhooks are notices of events, which are

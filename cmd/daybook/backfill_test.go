@@ -377,6 +377,9 @@ func TestBackfillUsage(t *testing.T) {
 		{[]string{"thinkific", "--since", "yesterday"}, "neither a day nor a moment"},
 		{[]string{"thinkific", "orders", "--since", "2026-03-01"}, "cannot list orders since"},
 		{[]string{"credly", "--since", "2026-03-01"}, "cannot list badge_templates since"},
+		{[]string{"credly", "events", "--since", "2026-03-01"}, "daybook source backfill credly events"},
+		{[]string{"credly", "badges", "events"}, "events are asked for alone"},
+		{[]string{"thinkific", "events"}, "users, courses, products, enrollments, orders"},
 		{[]string{"tahdah", "--config", withoutAPI(t)}, "api_token"},
 	} {
 		args := append([]string{"source", "backfill", "--dry-run", "--config", file}, tt.args...)

@@ -84,27 +84,26 @@ func (s sourceConfig) tokenAge(now time.Time) (verdict, text string) {
 	}
 }
 
-// checkAPI looks at how the source's API is configured, and asks it.
+// checkAPI looks at how the source's API is configured, and asks Credly's.
 func (a *app) checkAPI(ctx context.Context, c *checks, s sourceConfig) {
-	if s.Provider != "credly" {
-		return
-	}
 	what := "source " + s.Name
-	if s.APIToken == "" {
-		c.add(what, checkWarn, "there is no api_token: notices are recorded, the badges behind them are not fetched")
-		return
-	}
 	if verdict, text := s.tokenAge(time.Now()); verdict != "" {
 		c.add(what, verdict, text)
+	}
+	client, err := newClient(s)
+	switch {
+	case err != nil:
+		c.addErr(what, err, "")
+		return
+	case s.Provider != "credly":
+		return
+	case client == nil:
+		c.add(what, checkWarn, "there is no api_token: notices are recorded, the badges behind them are not fetched")
+		return
 	}
 	source, err := newSource(s)
 	if err != nil {
 		return // which is said already
-	}
-	client, err := newClient(s)
-	if err != nil {
-		c.addErr(what, err, "")
-		return
 	}
 	for _, id := range s.Organizations {
 		c.checkOrganization(ctx, client, source, id)

@@ -98,9 +98,10 @@ func demoCommand(a *app) *cobra.Command {
 		Short: "Play sample deliveries into a private database and keep serving",
 		Long: `Starts a server over a private database of its own, plays sample deliveries of
 all four providers in over HTTP, signed as the providers sign them, answers for
-Credly what its notices are of, shows what became of them, and keeps serving. Playing them again changes nothing. It never
-touches the database of "daybook serve" unless --state or DATABASE_URL names it,
-and refuses one that holds anything but its own deliveries.`,
+Credly what its notices are of, shows what became of them, and keeps serving.
+Playing them again changes nothing. It never touches the database of "daybook
+serve" unless --state or DATABASE_URL names it, and refuses one that holds anything
+but its own deliveries.`,
 		Example: "  daybook demo\n  daybook demo --listen 127.0.0.1:0 --pace 0",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {

@@ -39,6 +39,16 @@ func TestDemo(t *testing.T) {
 		}
 		before = after
 	}
+	// What is real is not mixed with it for ever.
+	config := apiConfig(t, play(t, 2, nil))
+	for _, args := range [][]string{
+		{"source", "backfill", "thinkific"},
+		{"record", "grant", "--source", "tahdah", "--order", "SO-1", "--template", "318", "--quantity", "1"},
+	} {
+		if _, stderr, status := daybook(t, url, append(args, "--config", config)...); status != exitRefused || !strings.Contains(stderr, "the log is the demo's") {
+			t.Errorf("%v: status %d\n%s", args, status, stderr)
+		}
+	}
 }
 
 // TestDemoKeepsApart wants the demo to refuse a log with real deliveries.

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/daybook-ledger/daybook/adapters/bus"
+	"github.com/daybook-ledger/daybook/adapters/intake"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
 	"github.com/daybook-ledger/daybook/adapters/samples"
@@ -498,6 +499,27 @@ func TestSweepAfterOutage(t *testing.T) {
 	}
 	if n := f.count("acme") - before; n != missed {
 		t.Errorf("%d events were fetched after the late notices, want %d", n, missed)
+	}
+}
+
+// TestEnrichments wants a server to need no token but those it asks with: one that is
+// for back-filling may be set elsewhere.
+func TestEnrichments(t *testing.T) {
+	t.Setenv("KEY", "key")
+	configs := []sourceConfig{{Name: "acme", Provider: "thinkific", Secrets: []string{"env:KEY"}, APIToken: "env:NO_SUCH_TOKEN"}}
+	source, err := newSource(configs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, err := enrichments(configs, []intake.Source{source}); err != nil || len(list) > 0 {
+		t.Errorf("%v, %v", list, err)
+	}
+	configs[0] = sourceConfig{Name: "acme", Provider: "credly", Secrets: []string{"env:KEY"}, Organizations: []string{"1"}, APIToken: "env:NO_SUCH_TOKEN"}
+	if source, err = newSource(configs[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := enrichments(configs, []intake.Source{source}); domain.CodeOf(err) != domain.Usage {
+		t.Errorf("without the token that it asks with: %v", err)
 	}
 }
 

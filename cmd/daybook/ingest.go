@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 
@@ -116,11 +115,11 @@ the rest from being; the exit status is 3 then. It works beside "daybook serve".
 // ingestSource returns the configured source of the given name, and whether it can
 // verify. One that is trusted needs none of its secrets.
 func (a *app) ingestSource(name string, trust bool) (source intake.Source, verifies bool, err error) {
-	i := slices.IndexFunc(a.config.Sources, func(s sourceConfig) bool { return s.Name == name })
-	if i < 0 {
-		return source, false, a.noSource(name)
+	config, err := a.sourceNamed(name)
+	if err != nil {
+		return source, false, err
 	}
-	source, err = newSource(a.config.Sources[i])
+	source, err = newSource(config)
 	if err != nil && trust {
 		source, err = a.translator(name)
 		return source, false, err

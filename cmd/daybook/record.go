@@ -81,6 +81,9 @@ reference, or by hand, before you know.`,
 				a.warn("reference %s", g.grant.Reference)
 			}
 			return a.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB) error {
+				if err := noDemo(cmd.Context(), db, "grant"); err != nil {
+					return err
+				}
 				g.log, g.db = log, db
 				made, err := g.run(cmd.Context())
 				if made.outcome == "" {

@@ -143,11 +143,10 @@ const unusedSecret = "-:-"
 // authenticated before: it needs none of its secrets, and lets nobody in. The
 // sources of the demo are in no configuration.
 func (a *app) translator(name string) (intake.Source, error) {
-	for _, s := range a.config.Sources {
-		if s.Name == name {
-			provider, err := providers[s.Provider](s, []string{unusedSecret})
-			return intake.Source{Name: s.Name, Provider: provider, BookTests: s.BookTests}, err
-		}
+	s, err := a.sourceNamed(name)
+	if err == nil {
+		provider, err := providers[s.Provider](s, []string{unusedSecret})
+		return intake.Source{Name: s.Name, Provider: provider, BookTests: s.BookTests}, err
 	}
 	if strings.HasPrefix(name, demoPrefix) {
 		demo, _, err := demoSources("")
@@ -157,12 +156,18 @@ func (a *app) translator(name string) (intake.Source, error) {
 			}
 		}
 	}
-	return intake.Source{}, a.noSource(name)
+	return intake.Source{}, err
 }
 
-// noSource says that no source is configured by that name.
-func (a *app) noSource(name string) error {
-	return domain.Errorf(domain.NotFound, "", "there is no source %q", name).
+// sourceNamed returns the source that is configured by that name, or an error with
+// code NotFound.
+func (a *app) sourceNamed(name string) (sourceConfig, error) {
+	for _, s := range a.config.Sources {
+		if s.Name == name {
+			return s, nil
+		}
+	}
+	return sourceConfig{}, domain.Errorf(domain.NotFound, "", "there is no source %q", name).
 		WithHint("The sources are those of daybook.toml; see: daybook source list")
 }
 

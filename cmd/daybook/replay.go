@@ -70,6 +70,14 @@ same thing is booked.`,
 			if all == (len(args) > 0) {
 				return domain.Errorf(domain.Usage, "", "name deliveries, or give --all").WithHint("Run: daybook delivery replay --help")
 			}
+			if source != "" {
+				if !all {
+					return domain.Errorf(domain.Usage, "", "--source goes with --all").WithHint("Leave it out: an id names one delivery.")
+				}
+				if _, err := a.translator(source); err != nil {
+					return err
+				}
+			}
 			ids, err := parseDeliveryIDs(args)
 			if err != nil {
 				return err
@@ -170,7 +178,12 @@ func (r *replay) one(ctx context.Context, id ulid.ULID) error {
 func (r *replay) translate(stored postgres.StoredDelivery) (d domain.Delivery, becomes, reason string, err error) {
 	source, ok := r.sources[stored.Source]
 	if !ok {
-		if source, err = r.app.translator(stored.Source); err != nil {
+		source, err = r.app.translator(stored.Source)
+		switch {
+		case domain.CodeOf(err) == domain.NotFound:
+			// The others can be translated all the same.
+			return d, replayRefused, err.Error() + ". " + domain.HintOf(err), nil
+		case err != nil:
 			return d, "", "", err
 		}
 		r.sources[stored.Source] = source

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
@@ -55,14 +56,19 @@ func exitsWith(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// TestHelp wants every command to say in one line what it does, and to give
-// examples that begin with a command that exists.
+// TestHelp wants every command to say in one line what it does, more in lines that
+// fit a terminal, and to give examples that begin with a command that exists.
 func TestHelp(t *testing.T) {
 	root := rootCommand(&app{})
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.Short == "" || strings.HasSuffix(c.Short, ".") {
 			t.Errorf("%s: the short description is %q", c.CommandPath(), c.Short)
+		}
+		for line := range strings.Lines(c.Long) {
+			if utf8.RuneCountInString(line) > 88 {
+				t.Errorf("%s: a line of the description is too long: %s", c.CommandPath(), line)
+			}
 		}
 		if c.Example == "" {
 			t.Errorf("%s has no example", c.CommandPath())

@@ -47,16 +47,16 @@ record, unrecognized, however often it is sent.`,
   daybook source test acme-credly --send --url https://hooks.example.org`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			i := slices.IndexFunc(a.config.Sources, func(s sourceConfig) bool { return s.Name == args[0] })
+			source, err := a.sourceNamed(args[0])
 			switch {
-			case i < 0:
-				return a.noSource(args[0])
+			case err != nil:
+				return err
 			case send == (len(args) == 2):
 				return domain.Errorf(domain.Usage, "", "give a FILE to look at, or --send").WithHint("Run: daybook source test --help")
 			case send:
-				return a.sourceSend(cmd.Context(), a.config.Sources[i], url)
+				return a.sourceSend(cmd.Context(), source, url)
 			}
-			return a.sourceTry(a.config.Sources[i], o, args[1])
+			return a.sourceTry(source, o, args[1])
 		},
 	}
 	o.flags(cmd)
@@ -81,6 +81,9 @@ type tried struct {
 
 // sourceTry shows what the source makes of the deliveries in a file.
 func (a *app) sourceTry(s sourceConfig, o captureOptions, file string) error {
+	if a.output == "csv" {
+		return domain.Errorf(domain.Usage, "", "what a source makes of a sample is not a table").WithHint("Use --json.")
+	}
 	header, err := o.check()
 	if err != nil {
 		return err
