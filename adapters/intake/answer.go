@@ -74,6 +74,33 @@ func (h *Handler) notice(ctx context.Context, source string, receipt domain.Rece
 	}
 }
 
+// How many refusals the log is told in a second, and at once: whoever reaches the
+// address can have requests refused, as many as he likes. An [Observer] is told of
+// all.
+const (
+	tellRate  = 10
+	tellBurst = 100
+)
+
+// tellRefusal tells the log of a request that was refused, unless it was told of
+// many just now; of our own failures always.
+func (h *Handler) tellRefusal(ctx context.Context, level slog.Level, v *visit, status int, err error) {
+	if level < slog.LevelError && !h.tell.AllowN(h.now(), 1) {
+		h.untold.Add(1)
+		return
+	}
+	// What is no source's name may be a secret that somebody put there.
+	source := ""
+	if v.entrance != nil {
+		source = v.Name
+	}
+	attrs := []slog.Attr{slog.String("source", source), slog.Int("status", status), slog.Any("error", err)}
+	if n := h.untold.Swap(0); n > 0 {
+		attrs = append(attrs, slog.Int64("untold", n))
+	}
+	h.logger.LogAttrs(ctx, level, "delivery refused", attrs...)
+}
+
 // lingering is how long the rest of a body that is not wanted is let come in.
 const lingering = 500 * time.Millisecond
 
@@ -98,13 +125,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, v *visit, err e
 	case http.StatusInternalServerError:
 		level = slog.LevelError
 	}
-	// What is no source's name may be a secret that somebody put there.
-	source := ""
-	if v.entrance != nil {
-		source = v.Name
-	}
-	h.logger.LogAttrs(r.Context(), level, "delivery refused",
-		slog.String("source", source), slog.Int("status", status), slog.Any("error", err))
+	h.tellRefusal(r.Context(), level, v, status, err)
 	if !v.whole {
 		// Otherwise the server would wait for the rest before it answers. Who sends
 		// it at once is let finish, since he reads the answer after that.

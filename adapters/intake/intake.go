@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -84,6 +85,9 @@ type Handler struct {
 	logger   *slog.Logger
 	observer Observer // nil: nobody watches
 
+	tell   *rate.Limiter // of refusals that the log is told
+	untold atomic.Int64  // refusals since the last one that it was told
+
 	maxBytes    int64         // of a body
 	bodyTimeout time.Duration // until it must have come to its end
 	now         func() time.Time
@@ -100,6 +104,7 @@ type entrance struct {
 func NewHandler(log Appender, sources []Source, logger *slog.Logger) *Handler {
 	h := &Handler{
 		log: log, sources: make(map[string]*entrance), logger: logger,
+		tell:     rate.NewLimiter(tellRate, tellBurst),
 		maxBytes: DefaultMaxBytes, bodyTimeout: bodyTimeout, now: time.Now,
 	}
 	for _, s := range sources {
