@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -127,6 +128,10 @@ func (w *work) add(ctx context.Context, list []domain.Notice) error {
 		n, ok := e.Noticer.Noticed(d.Body)
 		if !ok || w.pending[n.Notice] != nil {
 			continue
+		}
+		// It may be kept for days: without the body that its texts are a part of.
+		for _, text := range []*string{&n.Notice, &n.Organization, &n.EventType} {
+			*text = strings.Clone(*text)
 		}
 		found = append(found, &pending{notice: n, position: d.Position, delivery: d.Delivery, since: d.RecordedAt})
 		keys = append(keys, e.Noticer.AnswerKey(n.Notice), unverifiedKey(n.Notice))

@@ -14,8 +14,9 @@ import (
 //go:embed notices.sql
 var noticesSQL string
 
-// noticesPage is how many notices are read at once.
-const noticesPage = 1000
+// noticesPage is how many notices are read at once. Each may be as large as a
+// delivery may be.
+const noticesPage = 100
 
 // Notices reads from the log what may have to be fetched from a provider, and
 // keeps cursors of who fetches it. The pool must be for the role [RoleProjector].
