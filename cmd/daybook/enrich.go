@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -141,13 +142,18 @@ func (b *backfill) sweep(ctx context.Context, t *tally) error {
 	p := b.app.progress("backfill " + t.resource)
 	defer p.end()
 	e, _ := newEnrichment(b.config, b.source, b.client)
-	became, err := e.enricher(b.log, b.db, b.app.loggerFrom(slog.LevelWarn)).Sweep(ctx, func(seen, total int64) {
-		t.pages++
-		t.rows = seen
-		p.update(seen, max(seen, total))
+	enricher := e.enricher(b.log, b.db, b.app.loggerFrom(slog.LevelWarn))
+	// Of two answers to one question, with different bytes, the second would be a
+	// conflict.
+	err := postgres.Alone(ctx, b.db, "sweep of "+b.source.Name, func(ctx context.Context) (err error) {
+		t.statuses, err = enricher.Sweep(ctx, func(seen, total int64) {
+			t.pages++
+			t.rows = seen
+			p.update(seen, max(seen, total))
+		})
+		return err
 	})
-	t.statuses = became
-	return err
+	return cmp.Or(err, ctx.Err())
 }
 
 // remind says every day how long the source's API token lasts, once that is not
