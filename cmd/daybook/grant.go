@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -88,8 +89,25 @@ func (g *granter) configure() error {
 	if err != nil {
 		return err
 	}
-	g.ask = client.Try
+	g.ask = func(ctx context.Context, q domain.Query) (fetch.Answer, error) {
+		answer, err := client.Try(ctx, q)
+		return withoutSecret(answer, token), err
+	}
 	return nil
+}
+
+// withoutSecret returns an answer that does not repeat a secret: it is recorded
+// and shown, and some servers tell what they were sent.
+func withoutSecret(a fetch.Answer, secret string) fetch.Answer {
+	const notKept = "(not kept)"
+	a.Body = bytes.ReplaceAll(a.Body, []byte(secret), []byte(notKept))
+	a.Header = a.Header.Clone()
+	for _, values := range a.Header {
+		for i := range values {
+			values[i] = strings.ReplaceAll(values[i], secret, notKept)
+		}
+	}
+	return a
 }
 
 // request returns the grant as Tahdah is asked for it.

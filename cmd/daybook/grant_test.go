@@ -30,6 +30,7 @@ import (
 	"github.com/daybook-ledger/daybook/adapters/fetch"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
+	"github.com/daybook-ledger/daybook/adapters/tahdah"
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
 	"github.com/daybook-ledger/daybook/projections/credits"
@@ -571,5 +572,31 @@ func TestGrantDifference(t *testing.T) {
 	want := []string{"order", "template", "quantity", "holder", "unit price", "currency", "expiry", "reason"}
 	if diff := cmp.Diff(want, got); diff != "" || slices.Contains(got, "") {
 		t.Errorf("differences (-want +got):\n%s", diff)
+	}
+}
+
+// TestGrantEcho wants nothing of the token in an answer that repeats the request.
+func TestGrantEcho(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-You-Sent", r.Header.Get("Authorization"))
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprintf(w, `{"you sent":%q}`, r.Header.Get("Authorization"))
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("TAHDAH_TOKEN", "t0ken-4711")
+	g := &granter{
+		source: sourceConfig{Name: "acme-tahdah", Provider: "tahdah", OperationsMember: "operations", APIToken: "env:TAHDAH_TOKEN", APIURL: server.URL},
+		grant:  domain.CreditsGranted{Order: "SO-1", Template: "318", Quantity: decimal.NewFromInt(5), Holder: "4411", Reference: "INV-1"},
+	}
+	if err := g.configure(); err != nil {
+		t.Fatal(err)
+	}
+	body, err := g.request().Body("operations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := g.ask(t.Context(), tahdah.GrantQuery("4411", body))
+	if all := fmt.Sprintf("%s %v %v", answer.Body, answer.Header, err); answer.Status != 401 || strings.Contains(all, "t0ken-4711") || strings.Count(all, "(not kept)") != 2 {
+		t.Errorf("%d %s", answer.Status, all)
 	}
 }
