@@ -104,6 +104,7 @@ func readConfig(file string) (config, error) {
 var sourceNames = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
 
 func (c config) check() error {
+	const elsewhere = "Leave it out of this source, or put it below the one that it is meant for."
 	seen := make(map[string]bool)
 	for _, s := range c.Sources {
 		op := "read " + c.file
@@ -119,13 +120,17 @@ func (c config) check() error {
 		case providers[s.Provider] == nil:
 			return noProvider(op, s.Provider)
 		case !s.braincertConfig.isZero() && s.Provider != "braincert":
-			return domain.Errorf(domain.Usage, op, "source %s: topic, domain, thousands and fields are for braincert", s.Name)
+			return domain.Errorf(domain.Usage, op, "source %s: topic, domain, thousands and fields are for braincert", s.Name).WithHint(elsewhere)
 		case (s.APIAuth != "" || !s.APITokenIssued.IsZero()) && s.Provider != "credly":
-			return domain.Errorf(domain.Usage, op, "source %s: api_auth and api_token_issued are for credly", s.Name)
+			return domain.Errorf(domain.Usage, op, "source %s: api_auth and api_token_issued are for credly", s.Name).WithHint(elsewhere)
 		case s.APISubdomain != "" && s.Provider != "thinkific":
-			return domain.Errorf(domain.Usage, op, "source %s: api_subdomain is for thinkific", s.Name)
+			return domain.Errorf(domain.Usage, op, "source %s: api_subdomain is for thinkific", s.Name).WithHint(elsewhere)
+		case s.DefaultCurrency != "" && s.Provider != "thinkific":
+			return domain.Errorf(domain.Usage, op, "source %s: default_currency is for thinkific", s.Name).WithHint(elsewhere)
+		case len(s.Organizations) > 0 && s.Provider != "credly" && s.Provider != "tahdah":
+			return domain.Errorf(domain.Usage, op, "source %s: organizations are for credly and tahdah", s.Name).WithHint(elsewhere)
 		case s.OperationsMember != "" && s.Provider != "tahdah":
-			return domain.Errorf(domain.Usage, op, "source %s: operations_member is for tahdah", s.Name)
+			return domain.Errorf(domain.Usage, op, "source %s: operations_member is for tahdah", s.Name).WithHint(elsewhere)
 		}
 		if err := s.checkIntake(); err != nil {
 			return domain.Errorf(domain.Usage, op, "source %s: %w", s.Name, err).WithHint(domain.HintOf(err))
