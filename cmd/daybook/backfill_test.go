@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/daybook-ledger/daybook/adapters/fetch"
+	"github.com/daybook-ledger/daybook/adapters/intake"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
 	"github.com/daybook-ledger/daybook/adapters/samples"
@@ -396,6 +397,24 @@ func TestBackfillUsage(t *testing.T) {
 	}
 	if asked := p.requests(); asked[0] != "thinkific/enrollments 1 since 2026-02-28T23:00:00Z" {
 		t.Errorf("asked for %v", asked)
+	}
+}
+
+// TestMarkName wants a walk through what changed since a moment to go on from no
+// page of another walk.
+func TestMarkName(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, name := range []string{"acme", "other"} {
+		for _, since := range []time.Time{{}, time.Unix(0, 0), time.Unix(1, 0)} {
+			for _, resource := range []string{"users", "orders"} {
+				b := backfill{source: intake.Source{Name: name}, since: since.UTC()}
+				mark := b.markName(resource)
+				if seen[mark] {
+					t.Errorf("%s is the mark of two", mark)
+				}
+				seen[mark] = true
+			}
+		}
 	}
 }
 
