@@ -19,6 +19,8 @@ import (
 
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/projections"
+	"github.com/daybook-ledger/daybook/projections/render"
 )
 
 // deliveryCommand is "daybook delivery": what arrived, byte for byte, and what
@@ -45,24 +47,52 @@ func deliveryList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [COLUMN=VALUE…]",
 		Short: "List deliveries, the newest first, or those that wait for a person",
-		Long: `Lists deliveries, the newest first. With --open it lists those that are not booked,
-with the reason. COLUMN=VALUE keeps only the rows with that value; the columns are
-those of the view log/deliveries, with --open those of log/quarantine.`,
+		Long: `Lists deliveries, the newest first. With --open it lists those in quarantine that
+are not booked yet, with the reason. COLUMN=VALUE keeps only the rows with that
+value; the columns are those of the view log/deliveries, with --open those of
+log/quarantine. The table shows some of them, every other form all.`,
 		Example: `  daybook delivery list
   daybook delivery list status=unrecognized source=acme-tahdah
   daybook delivery list --open --json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, params := "log/deliveries", url.Values{"sort": {"-position"}, "limit": {limit}}
+			columns, width := []string{"id", "status", "source", "topic", "received_at", "flags"}, a.width()
 			if open {
 				path = "log/quarantine"
 				params.Set("status", "open")
+				columns, width = []string{"delivery", "source", "topic", "field", "reason"}, 0
 			}
-			return a.viewRows(cmd.Context(), path, args, params)
+			return a.viewRows(cmd.Context(), path, args, params, func(answer render.Answer) error {
+				more := answer.Next != ""
+				answer.Next = "" // there is no flag for it here
+				err := a.printWithin(ofColumns(answer, columns), width)
+				if more {
+					a.warn("there are more: --limit 0 lists all, COLUMN=VALUE fewer")
+				}
+				return err
+			})
 		},
 	}
-	cmd.Flags().BoolVar(&open, "open", false, "only those that are quarantined and not booked yet")
+	cmd.Flags().BoolVar(&open, "open", false, "only those that are in quarantine, conflicts among them, and not booked yet")
 	cmd.Flags().StringVar(&limit, "limit", "100", "rows at most; 0 for all")
 	return cmd
+}
+
+// ofColumns returns the answer with the named columns only, in that order.
+func ofColumns(answer render.Answer, names []string) render.Answer {
+	whole := answer
+	answer.Columns, answer.Rows = nil, make([][]projections.Cell, len(whole.Rows))
+	for _, name := range names {
+		i := slices.IndexFunc(whole.Columns, func(c projections.Column) bool { return c.Name == name })
+		if i < 0 {
+			continue
+		}
+		answer.Columns = append(answer.Columns, whole.Columns[i])
+		for n, row := range whole.Rows {
+			answer.Rows[n] = append(answer.Rows[n], row[i])
+		}
+	}
+	return answer
 }
 
 func deliveryShow(a *app) *cobra.Command {

@@ -33,6 +33,7 @@ type replay struct {
 	yes      bool // append; otherwise say what would be
 	insist   bool
 	rows     [][]projections.Cell
+	told     [][]projections.Cell // rows, without what says nothing that is kept, as ever
 	statuses map[string]int
 }
 
@@ -58,7 +59,8 @@ func deliveryReplay(a *app) *cobra.Command {
 		Long: `Translates deliveries that are not booked again, by this version and the mappings
 of daybook.toml, and shows what would become of them. With --yes, what can be
 booked is: as a new delivery that names the old one as its cause. Nothing is
-fetched, and replaying again changes nothing.
+fetched, and replaying again changes nothing. With --all the table leaves out what
+still has nothing in it that is kept.
 
 A delivery is refused if another one with its key is booked (--insist books it all
 the same: both are facts then), or if it reports a level and a later one of the
@@ -121,8 +123,15 @@ func (r *replay) run(ctx context.Context, list iter.Seq2[ulid.ULID, error], name
 			return err
 		}
 	}
-	if err := r.app.printWhole(render.Answer{View: "replay", Columns: replayColumns, Rows: r.rows}); err != nil {
+	shown := r.rows
+	if !named && r.app.output == "table" {
+		shown = r.told
+	}
+	if err := r.app.printWhole(render.Answer{View: "replay", Columns: replayColumns, Rows: shown}); err != nil {
 		return err
+	}
+	if hidden := len(r.rows) - len(shown); hidden > 0 {
+		r.app.warn("not shown: %d with nothing in them that is kept; --json has them", hidden)
 	}
 	open := len(r.rows) - r.statuses[string(domain.Accepted)] - r.statuses[string(domain.Duplicate)]
 	switch can := r.statuses[string(domain.Accepted)]; {
@@ -220,7 +229,7 @@ func (r *replay) add(stored postgres.StoredDelivery, d domain.Delivery, becomes,
 	if topic == "" {
 		topic = stored.Topic
 	}
-	r.rows = append(r.rows, []projections.Cell{
+	row := []projections.Cell{
 		{Text: stored.ID.String()},
 		{Text: fmt.Sprint(stored.Position)},
 		{Text: stored.Source},
@@ -230,5 +239,9 @@ func (r *replay) add(stored postgres.StoredDelivery, d domain.Delivery, becomes,
 		{Text: strings.Join(kinds, " ")},
 		{Text: reason},
 		booked,
-	})
+	}
+	r.rows = append(r.rows, row)
+	if becomes != replayNoFacts || becomes != string(stored.Status) {
+		r.told = append(r.told, row)
+	}
 }

@@ -79,7 +79,7 @@ lists the views. COLUMN=VALUE keeps only the rows with that value.`,
 					params.Add(name, value)
 				}
 			}
-			return a.viewRows(cmd.Context(), args[0], args[1:], params)
+			return a.viewRows(cmd.Context(), args[0], args[1:], params, nil)
 		},
 	}
 	flags := cmd.Flags()
@@ -92,8 +92,8 @@ lists the views. COLUMN=VALUE keeps only the rows with that value.`,
 }
 
 // viewRows prints the rows of a view that args, COLUMN=VALUE each, and params ask
-// for.
-func (a *app) viewRows(ctx context.Context, path string, args []string, params url.Values) error {
+// for. If brief is not nil, it prints the table.
+func (a *app) viewRows(ctx context.Context, path string, args []string, params url.Values, brief func(render.Answer) error) error {
 	p, v, err := viewNamed(path)
 	if err != nil {
 		return err
@@ -116,6 +116,9 @@ func (a *app) viewRows(ctx context.Context, path string, args []string, params u
 		answer, err := ask(ctx, projector, p, v, q)
 		if err != nil {
 			return err
+		}
+		if brief != nil && a.output == "table" {
+			return brief(answer)
 		}
 		return a.print(answer)
 	})
