@@ -30,10 +30,12 @@ func sourceList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the sources, where their deliveries go, and what is assumed about them",
-		Long: `Lists the configured sources. With --last-use it asks the log when each of their
-secrets last verified something new, so that you know when the old one of two can
-be dropped. Secrets are told apart by their place in the list: put a new one behind
-the old one.`,
+		Long: `Lists the configured sources. ASSUMED names the mappings that are not confirmed:
+[source.membership] and so on in daybook.toml; "daybook doctor" says what each is.
+
+With --last-use it asks the log when each of their secrets last verified something
+new, so that you know when the old one of two can be dropped. Secrets are told apart
+by their place in the list: put a new one behind the old one.`,
 		Example: "  daybook source list\n  daybook source list --last-use --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,14 +64,14 @@ func (a *app) sources() render.Answer {
 	for _, s := range a.config.Sources {
 		var assumed []string
 		for _, a := range s.assumed() {
-			assumed = append(assumed, a.What)
+			assumed = append(assumed, a.Mapping)
 		}
 		status := "ok"
 		if _, err := newSource(s); err != nil {
 			status = err.Error()
 		}
 		answer.Rows = append(answer.Rows, []projections.Cell{
-			{Text: s.Name}, {Text: s.Provider}, {Text: s.webhookPath("SECRET")}, {Text: status}, {Text: strings.Join(assumed, "; ")},
+			{Text: s.Name}, {Text: s.Provider}, {Text: s.webhookPath("SECRET")}, {Text: status}, {Text: strings.Join(assumed, ", ")},
 		})
 	}
 	return answer
