@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -49,6 +51,7 @@ type ingest struct {
 	db        *sql.DB
 	now       func() time.Time
 	counts    map[string]int64
+	others    map[string]int // by why, those that are left out
 	read      int64
 }
 
@@ -171,6 +174,7 @@ func (i *ingest) interrupted(c captured, err error) error {
 // one takes one capture in and returns what became of it.
 func (i *ingest) one(ctx context.Context, c captured) (status string, err error) {
 	if c.Replay || c.Source != "" && c.Source != i.source.Name && !i.anySource {
+		i.leftOut(c)
 		return ingestLeftOut, nil
 	}
 	how, err := i.verify(c)
@@ -198,6 +202,18 @@ func (i *ingest) one(ctx context.Context, c captured) (status string, err error)
 		return ingestFailed, err
 	}
 	return string(receipt.Status), nil
+}
+
+// leftOut notes why a capture is left out.
+func (i *ingest) leftOut(c captured) {
+	why := "replays: what they were made of is a delivery of its own"
+	if !c.Replay {
+		why = fmt.Sprintf("of the source %.60q; --any-source takes them in, too", c.Source)
+	}
+	if i.others == nil {
+		i.others = make(map[string]int)
+	}
+	i.others[why]++
 }
 
 // known returns what becomes of a capture because of what is in the log, beside
@@ -301,6 +317,9 @@ func (i *ingest) report() error {
 	}
 	if err := i.app.printWhole(answer); err != nil {
 		return err
+	}
+	for _, why := range slices.Sorted(maps.Keys(i.others)) {
+		i.app.warn("left out: %d %s", i.others[why], why)
 	}
 	switch {
 	case i.counts[ingestFailed] > 0:
