@@ -20,7 +20,7 @@ func doctorCommand(a *app) *cobra.Command {
 		Short: "Check the configuration, the database and the projections",
 		Long: `Checks everything that serve depends on and says what to do about what is wrong.
 It exits with status 3 if something would keep serve from working. It starts the
-embedded database if none is configured.`,
+private PostgreSQL if no database is configured.`,
 		Example: "  daybook doctor\n  daybook doctor --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context()) },
@@ -71,7 +71,7 @@ func (a *app) doctor(ctx context.Context) error {
 		{Name: "detail", Type: projections.TypeText},
 	}})
 	if err == nil && c.failed > 0 {
-		err = domain.Errorf(domain.Differs, "doctor", "%d checks failed", c.failed)
+		err = domain.Errorf(domain.Differs, "doctor", "%d of %d checks failed", c.failed, len(c.rows))
 	}
 	return err
 }
@@ -88,6 +88,9 @@ func (a *app) checkConfig(ctx context.Context, c *checks) {
 	for _, s := range a.config.Sources {
 		_, err := newSource(s)
 		c.addErr("source "+s.Name, err, s.Provider)
+		if s.Provider == "thinkific" && s.DefaultCurrency == "" {
+			c.add("source "+s.Name, checkWarn, "there is no default_currency: Thinkific's orders state none, and are booked in none")
+		}
 		a.checkAPI(ctx, c, s)
 		for _, assumed := range s.assumed() {
 			c.add("source "+s.Name, checkAssumed, fmt.Sprintf("%s: compare with a real delivery, then set confirmed = true in its [source.%s]", assumed.What, assumed.Mapping))
@@ -103,7 +106,7 @@ func (a *app) checkDatabase(ctx context.Context, c *checks) {
 	}
 	where := "DATABASE_URL"
 	if d.embedded != nil {
-		where = "embedded, in " + d.embedded.DataDir()
+		where = "private, in " + d.embedded.DataDir()
 	}
 	c.add("database", checkOK, "PostgreSQL "+d.version+", "+where)
 	err = a.checkTables(ctx, c, d)
