@@ -95,6 +95,9 @@ func (h *Handler) tellRefusal(ctx context.Context, level slog.Level, v *visit, s
 		source = v.Name
 	}
 	attrs := []slog.Attr{slog.String("source", source), slog.Int("status", status), slog.Any("error", err)}
+	if hint := domain.HintOf(err); hint != "" && level >= slog.LevelWarn {
+		attrs = append(attrs, slog.String("hint", hint))
+	}
 	if n := h.untold.Swap(0); n > 0 {
 		attrs = append(attrs, slog.Int64("untold", n))
 	}
