@@ -126,7 +126,7 @@ func (d *database) banner(w io.Writer) {
 		fmt.Fprintf(w, "database    PostgreSQL %s (DATABASE_URL)\n", d.version)
 		return
 	}
-	fmt.Fprintf(w, "database    private PostgreSQL %s (embedded default, survives restarts)\n", d.version)
+	fmt.Fprintf(w, "database    private PostgreSQL %s (no DATABASE_URL is set; its data survive restarts)\n", d.version)
 	fmt.Fprintf(w, "data        %s\n", d.embedded.DataDir())
 	fmt.Fprintf(w, "production  set DATABASE_URL\n")
 }

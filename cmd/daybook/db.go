@@ -203,7 +203,7 @@ func (st databaseStatus) write(w io.Writer, format string) error {
 			fmt.Fprintf(t, "%s\t%s\n", name, value)
 		}
 	}
-	line("database", map[string]string{"embedded": "private PostgreSQL (embedded default)", "external": "external PostgreSQL"}[st.Database])
+	line("database", map[string]string{"embedded": "private PostgreSQL (no DATABASE_URL is set)", "external": "external PostgreSQL"}[st.Database])
 	line("state", state)
 	line("version", st.Version)
 	line("data", st.DataDir)

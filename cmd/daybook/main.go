@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		// What failed then failed because of that.
 		err = domain.Errorf(domain.Unavailable, "", "interrupted").WithHint("Nothing is half done; run it again.")
 	} else if _, ok := errors.AsType[*domain.Error](err); !ok && !a.started {
-		err = domain.Errorf(domain.Usage, "", "%w", err).WithHint(`Run "daybook --help", or "daybook COMMAND --help".`)
+		err = domain.Errorf(domain.Usage, "", "%w", err).WithHint("Run: " + cmd.CommandPath() + " --help")
 	}
 	a.report(err)
 	return exitStatus[domain.CodeOf(err)]
@@ -125,7 +125,7 @@ ledger entries, trust-group membership and certification status.`,
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", "", "configuration file (DAYBOOK_CONFIG; default daybook.toml, if there is one)")
-	flags.StringVar(&a.stateDir, "state", "", "where the embedded database lives (DAYBOOK_STATE_DIR)")
+	flags.StringVar(&a.stateDir, "state", "", "where the private PostgreSQL lives (DAYBOOK_STATE_DIR)")
 	flags.StringVarP(&a.output, "output", "o", "table", "form of what is printed: table, json, ndjson or csv")
 	flags.BoolVar(&a.json, "json", false, "short for --output json")
 	root.AddCommand(

@@ -35,7 +35,8 @@ func sourceTest(a *app) *cobra.Command {
 		Long: `With FILE, shows what the source makes of the captured delivery in it, by the
 mappings of daybook.toml: its topic, what tells its repetition, and its facts; or
 which field keeps it from being booked, with exit status 3. Nothing is sent or
-recorded. FILE is read as by "daybook ingest"; "-" is standard input.
+recorded. FILE is read as by "daybook ingest"; "-" is standard input. A body without
+its headers is not authentic, which is said and changes nothing else.
 
 With --send, sends a delivery to a running server as the provider would, with each
 secret of the source: that it is accepted shows that secret, address and server fit
@@ -301,7 +302,10 @@ func send(ctx context.Context, url string, r domain.Request) (p probed, err erro
 			Error struct{ Message, Hint string } `json:"error"`
 		}
 		if json.Unmarshal(body, &problem) == nil && problem.Error.Message != "" {
-			p.says = strings.TrimSpace(problem.Error.Message + " " + problem.Error.Hint)
+			p.says = problem.Error.Message
+			if problem.Error.Hint != "" {
+				p.says += " → " + problem.Error.Hint
+			}
 		}
 	case p.code != http.StatusNoContent:
 		if json.Unmarshal(body, &p.receipt) != nil || p.receipt.Status == "" {
