@@ -53,6 +53,10 @@ type Log interface {
 // A Recorder appends to the log. An error with code Unavailable says that it may
 // or may not have done so, and that the same bytes are safe to be given again.
 type Recorder interface {
+	// Check returns why an answer could not be booked if it was recorded, nil if it
+	// could be.
+	Check(r domain.Request) error
+
 	// Record has an answer translated, and appends it.
 	Record(ctx context.Context, r domain.Request, cause ulid.ULID) (domain.Receipt, error)
 
@@ -78,6 +82,10 @@ const (
 	answerFor = 7 * 24 * time.Hour // with a provider that gives no answer
 	missedFor = time.Hour          // with one that says there is no such thing
 )
+
+// unreadFor is how long an answer that cannot be read is asked for again, before it
+// is recorded as it is, in quarantine.
+const unreadFor = time.Minute
 
 // How often it looks without being told to.
 const (
@@ -249,7 +257,13 @@ func (e *Enricher) confirm(ctx context.Context, p *pending) error {
 	age := time.Since(p.since)
 	switch code := domain.CodeOf(err); {
 	case err == nil:
-		_, err := e.record(ctx, answer, fetched, p.delivery)
+		r := request(answer, fetched)
+		// There is one answer to a notice. One that cannot be read may be a mistake
+		// that is over in a minute.
+		if err := e.Recorder.Check(r); err != nil && age < unreadFor {
+			return domain.Errorf(domain.Invalid, "fetch "+fetched, "%w", err)
+		}
+		_, err := e.record(ctx, r, p.delivery)
 		return err
 	case ctx.Err() != nil || Denied(err):
 		return err
@@ -263,15 +277,19 @@ func (e *Enricher) confirm(ctx context.Context, p *pending) error {
 	return err
 }
 
+// request returns an answer as it is recorded.
+func request(a Answer, fetched string) domain.Request {
+	return domain.Request{Header: kept(a.Header), Body: a.Body, ReceivedAt: time.Now().UTC(), Fetched: fetched}
+}
+
 // record appends an answer as it came, and returns what became of it.
-func (e *Enricher) record(ctx context.Context, answer Answer, fetched string, cause ulid.ULID) (status domain.Status, err error) {
-	r := domain.Request{Header: kept(answer.Header), Body: answer.Body, ReceivedAt: time.Now().UTC(), Fetched: fetched}
+func (e *Enricher) record(ctx context.Context, r domain.Request, cause ulid.ULID) (status domain.Status, err error) {
 	err = e.append(ctx, func(ctx context.Context) error {
 		receipt, err := e.Recorder.Record(ctx, r, cause)
 		status = receipt.Status
 		if err == nil && (receipt.Status == domain.Quarantined || receipt.Status == domain.Conflicting) {
 			e.Logger.LogAttrs(ctx, slog.LevelWarn, "answer in quarantine", slog.String("source", e.Source),
-				slog.String("fetched", fetched), slog.String("delivery", receipt.Delivery.String()))
+				slog.String("fetched", r.Fetched), slog.String("delivery", receipt.Delivery.String()))
 		}
 		return err
 	})

@@ -166,6 +166,13 @@ func (m *memory) count(key string) (n int) {
 	return n
 }
 
+func (m *memory) Check(r domain.Request) error {
+	if bytes.Contains(r.Body, []byte("unreadable")) {
+		return errors.New("it cannot be read")
+	}
+	return nil
+}
+
 func (m *memory) Record(ctx context.Context, r domain.Request, cause ulid.ULID) (domain.Receipt, error) {
 	id := path.Base(r.Fetched)
 	return m.Append(ctx, domain.Delivery{
@@ -486,6 +493,32 @@ func TestSomethingElse(t *testing.T) {
 			t.Errorf("what was given up is asked for again")
 		}
 	})
+}
+
+// TestUnreadable has the API answer with less than the thing for a while. If that is
+// soon over, nobody has to know; if not, the answer is recorded as it is.
+func TestUnreadable(t *testing.T) {
+	for _, tt := range []struct {
+		lasts time.Duration
+		want  string
+	}{{20 * time.Second, "badge"}, {time.Hour, "badge unreadable"}} {
+		synctest.Test(t, func(t *testing.T) {
+			m, a := newMemory(t, thing{"0", "badge"}), newAPI(func(path string) (int, string) {
+				status, body := well(path)
+				return status, strings.Replace(body, "}", `,"is":"badge unreadable"}`, 1)
+			})
+			running(t, enricher(t, m, a), nil)
+			time.Sleep(tt.lasts)
+			a.becomes(func(path string) (int, string) {
+				status, body := well(path)
+				return status, strings.Replace(body, "}", `,"is":"badge"}`, 1)
+			})
+			time.Sleep(10 * time.Minute)
+			if got, want := m.settled(), answered(1); !slices.Equal(got, want) || !bytes.Contains(m.last().Body, []byte(`"is":"`+tt.want+`"`)) {
+				t.Errorf("%v: %s", got, m.last().Body)
+			}
+		})
+	}
 }
 
 // TestDenied checks that a source is left alone while its credentials are

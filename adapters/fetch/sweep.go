@@ -94,7 +94,7 @@ func (e *Enricher) fill(ctx context.Context, n domain.BadgesNoticed) (domain.Sta
 	}
 	switch domain.CodeOf(err) {
 	case "":
-		return e.record(ctx, answer, fetched, ulid.ULID{})
+		return e.record(ctx, request(answer, fetched), ulid.ULID{})
 	case domain.NotFound, domain.Differs, domain.Invalid, domain.TooLarge:
 		e.Logger.LogAttrs(ctx, slog.LevelWarn, "listed, and not found as listed", slog.String("source", e.Source),
 			slog.String("fetched", fetched), slog.Any("error", err))

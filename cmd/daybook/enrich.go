@@ -83,6 +83,12 @@ type recorder struct {
 	source intake.Source
 }
 
+// Check implements [fetch.Recorder].
+func (r recorder) Check(request domain.Request) error {
+	_, err := intake.Translate(r.source, request)
+	return err
+}
+
 // Record implements [fetch.Recorder].
 func (r recorder) Record(ctx context.Context, request domain.Request, cause ulid.ULID) (domain.Receipt, error) {
 	return intake.Record(ctx, r.log, r.source, request, "fetched", cause)
