@@ -120,7 +120,10 @@ func binFor(t *testing.T) string {
 		}
 	}
 	all := filepath.Join(openDir(t), "pg")
-	if err := os.CopyFS(all, os.DirFS(filepath.Dir(bin))); err != nil {
+	syscall.ForkLock.RLock() // see writeProgram
+	err := os.CopyFS(all, os.DirFS(filepath.Dir(bin)))
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(all, filepath.Base(bin))
@@ -141,10 +144,20 @@ func executable(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, self, 0o755); err != nil {
+	writeProgram(t, path, self)
+	return path
+}
+
+// writeProgram writes a file that is run soon after. A process that another test
+// starts meanwhile would inherit it open for writing, and as long as it is so it
+// cannot be run.
+func writeProgram(t *testing.T, path string, text []byte) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(path, text, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return path
 }
 
 func (p *process) want(t *testing.T, want string) {

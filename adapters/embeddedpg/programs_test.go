@@ -16,9 +16,7 @@ func fake(t *testing.T, version string) string {
 	dir := t.TempDir()
 	for _, name := range []string{"postgres", "initdb", "pg_ctl"} {
 		script := fmt.Sprintf("#!/bin/sh\necho '%s (PostgreSQL) %s'\n", name, version)
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		writeProgram(t, filepath.Join(dir, name), []byte(script))
 	}
 	return dir
 }
