@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -14,9 +15,15 @@ import (
 func fake(t *testing.T, version string) string {
 	t.Helper()
 	dir := t.TempDir()
+	// A process that another test starts meanwhile would inherit a script open for
+	// writing, and as long as it is so it cannot be run.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	for _, name := range []string{"postgres", "initdb", "pg_ctl"} {
 		script := fmt.Sprintf("#!/bin/sh\necho '%s (PostgreSQL) %s'\n", name, version)
-		writeProgram(t, filepath.Join(dir, name), []byte(script))
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
