@@ -9,5 +9,8 @@ ALTER TABLE delivery
 -- A delivery is booked by one replay at the most.
 CREATE UNIQUE INDEX delivery_replay ON delivery (cause) WHERE replay;
 
+-- What follows from a delivery: a replay, or what was fetched for a notice.
+CREATE INDEX delivery_cause ON delivery (cause) WHERE cause IS NOT NULL;
+
 -- What a person may have to look at.
 CREATE INDEX delivery_open ON delivery (position) WHERE status <> 'accepted';

@@ -83,8 +83,9 @@ const (
 	missedFor = time.Hour          // with one that says there is no such thing
 )
 
-// unreadFor is how long an answer that cannot be read is asked for again, before it
-// is recorded as it is, in quarantine.
+// unreadFor is how long an answer that cannot be read, or is about something else,
+// is asked for again, before it is recorded as it is: in quarantine, or as what
+// speaks against the notice.
 const unreadFor = time.Minute
 
 // How often it looks without being told to.
@@ -267,7 +268,7 @@ func (e *Enricher) confirm(ctx context.Context, p *pending) error {
 		return err
 	case ctx.Err() != nil || Denied(err):
 		return err
-	case code == domain.Differs:
+	case code == domain.Differs && age >= unreadFor:
 		return e.unverify(ctx, p, answer, fetched, err.Error())
 	case code == domain.NotFound && age >= missedFor:
 		return e.unverify(ctx, p, answer, fetched, "the provider knows nothing of it, an hour later or more")

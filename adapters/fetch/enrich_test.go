@@ -481,16 +481,32 @@ func TestSomethingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, a := newMemory(t, thing{"0", "template"}), newAPI(well)
 		stop := running(t, enricher(t, m, a), nil)
-		time.Sleep(time.Second)
+		time.Sleep(50 * time.Second)
+		if got := m.settled(); len(got) > 0 {
+			t.Errorf("within a minute: %v", got)
+		}
+		time.Sleep(5 * time.Minute)
 		stop()
-		if got := m.settled(); !slices.Equal(got, []string{"unverified/0: it is a badge"}) || a.count() != 1 {
-			t.Errorf("%v", got)
+		asked := a.count()
+		if got := m.settled(); !slices.Equal(got, []string{"unverified/0: it is a badge"}) || asked < 2 {
+			t.Errorf("%v, asked for %d times", got, asked)
 		}
 		m.cursor = 0 // as in a log that was restored
 		running(t, enricher(t, m, a), nil)
 		time.Sleep(time.Hour)
-		if a.count() != 1 {
+		if a.count() != asked {
 			t.Errorf("what was given up is asked for again")
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // a mistake that is soon over
+		m := newMemory(t, things(1)...)
+		a := newAPI(func(string) (int, string) { return 200, `{"type":"template"}` })
+		running(t, enricher(t, m, a), nil)
+		time.Sleep(20 * time.Second)
+		a.becomes(well)
+		time.Sleep(time.Minute)
+		if got := m.settled(); !slices.Equal(got, answered(1)) {
+			t.Errorf("%v", got)
 		}
 	})
 }

@@ -64,7 +64,7 @@ func (r Rate) each() time.Duration { return r.Per / time.Duration(r.Deliveries) 
 
 // patience is how long the body of a request may take while others of its source
 // are turned away.
-const patience = time.Second
+const patience = 100 * time.Millisecond
 
 // A gate lets so many requests of one source in at once.
 //

@@ -142,7 +142,7 @@ func OpenDeliveries(ctx context.Context, q querier, source string, statuses []do
 func openPage(ctx context.Context, q querier, source string, statuses pq.StringArray, after int64, limit int) (ids []ulid.ULID, last int64, err error) {
 	rows, err := q.QueryContext(ctx, `SELECT position, id FROM delivery d
 		WHERE status <> 'accepted' AND position > $1 AND ($2 = '' OR source = $2) AND (cardinality($3::text[]) = 0 OR status = ANY ($3))
-		AND NOT EXISTS (SELECT FROM delivery r WHERE r.cause = d.id AND r.replay)
+		AND NOT EXISTS (SELECT FROM delivery r WHERE r.cause = d.id AND r.status = 'accepted')
 		ORDER BY position LIMIT $4`, after, source, statuses, limit)
 	if err != nil {
 		return nil, 0, unreachable(err)

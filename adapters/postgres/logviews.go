@@ -103,12 +103,13 @@ func LogViews() []projections.View {
 			column("reason", projections.TypeText),
 			column("field", projections.TypeText),
 			column("recorded_at", projections.TypeTime),
-			column("status", projections.TypeText), // open, or booked by a replay
+			column("status", projections.TypeText), // open, or booked: by a replay, or by what was fetched for it
 			optional("booked", projections.TypeInteger),
 			optional("contradicts", projections.TypeText),
 		}, `SELECT l.position, l.delivery, l.source, coalesce(data->>'topic', '') AS topic, data->>'reason' AS reason, coalesce(data->>'field', '') AS field, recorded_at,
 				CASE WHEN r.position IS NULL THEN 'open' ELSE 'booked' END AS status, r.position AS booked, ` + contradicts + `
-			FROM log l JOIN delivery d ON d.id = l.delivery LEFT JOIN delivery r ON r.cause = l.delivery AND r.replay AND r.position <= $1
+			FROM log l JOIN delivery d ON d.id = l.delivery 
+				LEFT JOIN LATERAL (SELECT min(position) AS position FROM delivery r WHERE r.cause = l.delivery AND r.status = 'accepted' AND r.position <= $1) r ON true
 			WHERE kind = 'intake.quarantined.v1' AND l.position <= $1 AND least(occurred_at, recorded_at) <= $2`}},
 		{"Projections", logTable{"projections", []projections.Column{
 			column("name", projections.TypeText),

@@ -185,17 +185,31 @@ func checkQuarantine(ctx context.Context, c *checks, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	if n > 0 {
-		c.add("quarantine", checkWarn, fmt.Sprintf("%d deliveries are recorded and not booked; see: daybook delivery list --open", n))
-	} else {
+	if n == 0 {
 		c.add("quarantine", checkOK, "empty")
+		return nil
 	}
+	what := fmt.Sprintf("%d deliveries are recorded and not booked", n)
+	var source, why string
+	var most int64
+	err = db.QueryRowContext(ctx, `SELECT source, concat_ws(' ', data->>'field', data->>'reason'), count(*) FROM log WHERE `+openQuarantined+`
+		GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 1`).Scan(&source, &why, &most)
+	if err != nil {
+		return err
+	}
+	if most > 1 {
+		what += fmt.Sprintf(", %d of them of %s because %s", most, source, why)
+	}
+	c.add("quarantine", checkWarn, what+"; see: daybook delivery list --open")
 	return nil
 }
 
+// openQuarantined says of a record that its delivery waits for a person.
+const openQuarantined = `kind = 'intake.quarantined.v1'
+	AND NOT EXISTS (SELECT FROM delivery r WHERE r.cause = log.delivery AND r.status = 'accepted')`
+
 // openQuarantine returns how many deliveries wait for a person.
 func openQuarantine(ctx context.Context, db *sql.DB) (n int64, err error) {
-	err = db.QueryRowContext(ctx, `SELECT count(*) FROM log WHERE kind = 'intake.quarantined.v1'
-		AND NOT EXISTS (SELECT FROM delivery r WHERE r.cause = log.delivery AND r.replay)`).Scan(&n)
+	err = db.QueryRowContext(ctx, `SELECT count(*) FROM log WHERE `+openQuarantined).Scan(&n)
 	return n, err
 }
