@@ -437,7 +437,7 @@ func (m grantMade) answer(g *granter) render.Answer {
 	for _, c := range []struct{ name, text string }{
 		{"reference", g.grant.Reference},
 		{"status", m.outcome},
-		{"receipt", string(m.receipt.Status)},
+		{"recorded", string(m.receipt.Status)},
 		{"source", g.source.Name},
 		{"order", g.grant.Order},
 		{"template", g.grant.Template},

@@ -321,6 +321,9 @@ func (i *ingest) report() error {
 	for _, why := range slices.Sorted(maps.Keys(i.others)) {
 		i.app.warn("left out: %d %s", i.others[why], why)
 	}
+	if i.log != nil && i.counts[string(domain.Quarantined)]+i.counts[string(domain.Conflicting)] > 0 {
+		i.app.warn("what is quarantined or in conflict waits for a person; see: daybook delivery list --open source=%s", i.source.Name)
+	}
 	switch {
 	case i.counts[ingestFailed] > 0:
 		return domain.Errorf(domain.Differs, "ingest", "%d of %d deliveries were not taken in", i.counts[ingestFailed], i.read).
