@@ -35,7 +35,7 @@ func TestSweep(t *testing.T) {
 		})
 		e := enricher(t, m, a)
 		running(t, e, nil)
-		time.Sleep(2 * time.Minute)
+		time.Sleep(10 * time.Minute) // longer than any pause so early
 		// What is not confirmed the first sweep may have passed over.
 		want := []string{"event/known", "event/unseen", "unverified/wrong: it is a badge"}
 		if got := m.settled(); !slices.Equal(slices.DeleteFunc(got, func(k string) bool { return k == "event/wrong" }), want) {
