@@ -257,7 +257,7 @@ func (c *Client) send(ctx context.Context, q domain.Query) (Answer, *http.Reques
 	if err != nil {
 		return Answer{}, nil, c.abandoned(ctx, domain.Errorf(domain.Unavailable, op(q), "%w", withoutURL(err)))
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // what was read is what counts
 	answer := Answer{Status: response.StatusCode, Header: response.Header}
 	answer.Body, err = io.ReadAll(io.LimitReader(response.Body, c.config.MaxBytes+1))
 	if int64(len(answer.Body)) > c.config.MaxBytes {

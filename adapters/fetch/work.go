@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -203,22 +204,27 @@ func (w *work) judge(err error, now time.Time) {
 	case Denied(err):
 		if !w.isDenied() {
 			w.denied = now
-			e.Logger.Error("source paused: its credentials are refused and nothing is fetched", "source", e.Source,
-				"error", err, "hint", domain.HintOf(err), "next", probeEvery)
+			e.say(slog.LevelError, "source paused: its credentials are refused and nothing is fetched",
+				slog.Any("error", err), slog.String("hint", domain.HintOf(err)), slog.Duration("next", probeEvery))
 		}
 		w.probeAt = now.Add(probeEvery)
 	case w.isDenied() && letIn(err):
 		w.denied = time.Time{}
-		e.Logger.Info("source resumed: its credentials are accepted", "source", e.Source)
+		e.say(slog.LevelInfo, "source resumed: its credentials are accepted")
 		w.hurry(now)
 	case w.isDenied():
 		w.probeAt = now.Add(probeEvery)
 	case err == nil && w.failed != nil:
 		w.hurry(now)
 	case err != nil && w.failed == nil:
-		e.Logger.Warn("not fetched; it will be tried again", "source", e.Source, "error", err, "pending", len(w.pending))
+		e.say(slog.LevelWarn, "not fetched; it will be tried again", slog.Any("error", err), slog.Int("pending", len(w.pending)))
 	}
 	w.failed = err
+}
+
+// say tells the operator something about the source.
+func (e *Enricher) say(level slog.Level, what string, attrs ...slog.Attr) {
+	e.Logger.LogAttrs(context.Background(), level, what, append([]slog.Attr{slog.String("source", e.Source)}, attrs...)...)
 }
 
 // letIn reports whether who answered so has accepted our credentials.
@@ -256,16 +262,16 @@ func (w *work) sweptOnce(o sweepOutcome, now time.Time) {
 	if Denied(o.err) || w.isDenied() {
 		w.judge(o.err, now)
 	}
-	log := w.enricher.Logger.With("source", w.enricher.Source, "found", o.found())
+	found := slog.Int64("found", o.found())
 	switch {
 	case o.err != nil:
 		if w.sweepAt = now.Add(sweepAgain); w.isDenied() {
 			w.sweepAt = w.probeAt
 		}
-		log.Warn("sweep not completed; it will be tried again", "error", o.err, "next", w.sweepAt.Sub(now))
+		w.enricher.say(slog.LevelWarn, "sweep not completed; it will be tried again", found, slog.Any("error", o.err), slog.Duration("next", w.sweepAt.Sub(now)))
 		return
 	case o.found() > 0:
-		log.Info("sweep found events that no notice was confirmed of")
+		w.enricher.say(slog.LevelInfo, "sweep found events that no notice was confirmed of", found)
 	}
 	w.sweptAt, w.sweepAt = now, now.Add(sweepEvery)
 }

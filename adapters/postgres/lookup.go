@@ -87,7 +87,7 @@ func (e *existing) add(p *prepared, f found) {
 	}
 	for _, scope := range p.scopes {
 		e.byScope[[2]string{p.Source, scope}] = f
-		if f.booked && !(p.Replay && p.key != "") { // as lookup.sql has it
+		if f.booked && (!p.Replay || p.key == "") { // as lookup.sql has it
 			e.booked[[2]string{p.Source, scope}] = f
 		}
 	}

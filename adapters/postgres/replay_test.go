@@ -92,7 +92,7 @@ func TestReplay(t *testing.T) {
 			}
 			// Again, as before, as by another mapping, and by the sender.
 			other := tt.replay
-			other.Translation.Key, other.Translation.Scopes = "yet another", nil
+			other.Key, other.Scopes = "yet another", nil
 			for _, again := range []domain.Delivery{replay(tt.replay, first), replay(other, first)} {
 				if got := mustAppend(t, a, again); got.Status != domain.Duplicate || got.Delivery != d.ID {
 					t.Errorf("replayed again: %+v, want the receipt of %v", got, d.ID)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -18,7 +17,7 @@ func TestReplayEdited(t *testing.T) {
 	p := serve(t, url)
 	commas := sampleNamed(t, "edge/braincert_sale_strings_mixed_case.json")
 	flat := samples.Sample{
-		File: "flat", Provider: "braincert", Header: http.Header(commas.Header).Clone(),
+		File: "flat", Provider: "braincert", Header: commas.Header.Clone(),
 		Body: []byte(`<sale><number>A-17</number><sum>1,250.00</sum><currency>gbp</currency><status>paid</status></sale>`),
 	}
 	for _, s := range []samples.Sample{commas, flat} {

@@ -171,7 +171,7 @@ func (s *server) remind(ctx context.Context, source sourceConfig) error {
 			if verdict == checkFail {
 				level = slog.LevelError
 			}
-			s.logger.LogAttrs(ctx, level, text, slog.String("source", source.Name))
+			s.logger.LogAttrs(ctx, level, "the API's token", slog.String("source", source.Name), slog.String("state", text))
 		}
 		select {
 		case <-ctx.Done():

@@ -174,10 +174,11 @@ func (f *credlyFake) list(w http.ResponseWriter) {
 	_, _ = w.Write(body)
 }
 
-func (f *credlyFake) count(source string) int {
+// count returns how many events were asked for by the source acme.
+func (f *credlyFake) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.asked[source]
+	return f.asked["acme"]
 }
 
 // credlySources is the configuration of a server with these Credly sources.
@@ -213,7 +214,6 @@ func (p *process) notify(t *testing.T, source string, s samples.Sample) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	s.Provider = source
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+"/webhooks/"+source+"/test-token", bytes.NewReader(s.Body))
 	if err != nil {
 		t.Fatal(err)
@@ -410,14 +410,14 @@ func TestEnricherKilled(t *testing.T) {
 	p = start(t, url, credlyEnv, "serve", "--config", config)
 	log.await("every badge", p, func(answers, _ map[string]int) bool { return answers["acme"] == len(sent) })
 	p.stop(t)
-	before, head := f.count("acme"), view(t, url, "log/records")
+	before, head := f.count(), view(t, url, "log/records")
 	if stdout, stderr, status := daybook(t, url, "projection", "rebuild"); status != exitDone {
 		t.Errorf("rebuild: status %d\n%s%s", status, stdout, stderr)
 	}
 	p = start(t, url, credlyEnv, "serve", "--config", config)
 	p.awaitProjection(t, "certifications", "running", strings.Count(head, "\n")-1)
 	p.stop(t)
-	if n := f.count("acme") - before; n > 0 || view(t, url, "log/records") != head {
+	if n := f.count() - before; n > 0 || view(t, url, "log/records") != head {
 		t.Errorf("%d events were fetched again, or something was appended", n)
 	}
 }
@@ -435,7 +435,7 @@ func TestTwoEnrichers(t *testing.T) {
 		servers[i%2].notify(t, "acme", s)
 	}
 	log.await("every badge", servers[0], func(answers, _ map[string]int) bool { return answers["acme"] == len(sent) })
-	if n := f.count("acme"); n != len(sent) {
+	if n := f.count(); n != len(sent) {
 		t.Errorf("%d requests for %d events", n, len(sent))
 	}
 	// Whichever fetched, the other one takes over.
@@ -479,10 +479,10 @@ func TestSweepAfterOutage(t *testing.T) {
 	log.await("what was told", p, func(answers, _ map[string]int) bool { return answers["acme"] == len(told) })
 	p.stop(t)
 	f.listed = all
-	before := f.count("acme")
+	before := f.count()
 	p = start(t, url, credlyEnv, "serve", "--config", config)
 	log.await("what was missed", p, func(answers, _ map[string]int) bool { return answers["acme"] == len(sent) })
-	if n := f.count("acme") - before; n != missed {
+	if n := f.count() - before; n != missed {
 		t.Errorf("%d events were fetched, want %d", n, missed)
 	}
 	// The notices come late: Credly sends them again for 25 days.
@@ -492,7 +492,7 @@ func TestSweepAfterOutage(t *testing.T) {
 	if answers, unverified := log.counts(); answers["acme"] != len(sent) || unverified["acme"] > 0 {
 		t.Errorf("%d answers, %d unverified", answers["acme"], unverified["acme"])
 	}
-	if n := f.count("acme") - before; n != missed {
+	if n := f.count() - before; n != missed {
 		t.Errorf("%d events were fetched after the late notices, want %d", n, missed)
 	}
 }
@@ -541,8 +541,8 @@ func TestBackfillEvents(t *testing.T) {
 			t.Errorf("want %s\n%s", want, both)
 		}
 	}
-	if answers, _ := newFetchedLog(t, url).counts(); answers["acme"] != 24 || f.count("acme") != 24 {
-		t.Errorf("%d answers to %d requests", answers["acme"], f.count("acme"))
+	if answers, _ := newFetchedLog(t, url).counts(); answers["acme"] != 24 || f.count() != 24 {
+		t.Errorf("%d answers to %d requests", answers["acme"], f.count())
 	}
 	if _, stderr, status := daybook(t, url, "source", "backfill", "acme", "events", "--config", config, "--dry-run"); status != exitUsage {
 		t.Errorf("dry run: status %d\n%s", status, stderr)
@@ -564,7 +564,7 @@ func TestNoticeWithoutType(t *testing.T) {
 	if rows := view(t, url, "certifications/status"); !strings.Contains(rows, "43b75a40-8691-541d-8a9c-d20cedceb5e9,Rope Access Level 1,pending") {
 		t.Errorf("%s", rows)
 	}
-	if n := f.count("acme"); n != 1 {
+	if n := f.count(); n != 1 {
 		t.Errorf("%d events were asked for", n)
 	}
 }

@@ -68,7 +68,7 @@ func (p pen) braincertPayload(l *letter, resource, action string) (payload objec
 	case resource == "purchase":
 		return p.braincertSale(l)
 	case action == "enrollment", action == "completed":
-		return p.braincertLearning(l, resource, action)
+		return p.braincertLearning(l, resource)
 	}
 	return p.braincertItem(l, resource, action)
 }
@@ -128,7 +128,7 @@ func (p pen) braincertItem(l *letter, resource, action string) (object, string, 
 }
 
 // braincertLearning: who, what, and for a completion when.
-func (p pen) braincertLearning(l *letter, resource, action string) (object, string, bool) {
+func (p pen) braincertLearning(l *letter, resource string) (object, string, bool) {
 	who := p.somebody()
 	does := lesson{person: who.id, subject: p.pick("subject", "88", "89"), what: "enrolled"}
 	user := object{"id": p.id(who.id), "first_name": who.first, "last_name": who.last, "email": who.email}

@@ -2,6 +2,7 @@ package payload
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -112,7 +113,7 @@ func TestDecodeXMLRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v, _, err := DecodeXML([]byte(tt.body))
-			field, _ := err.(*domain.FieldError)
+			field, _ := errors.AsType[*domain.FieldError](err)
 			if field == nil || field.Field != "body" || !strings.HasPrefix(field.Reason, tt.want) || !IsLabel(field.Reason) {
 				t.Errorf("%v, want: body %s", err, tt.want)
 			}
@@ -212,7 +213,7 @@ func FuzzDecodeXML(f *testing.F) {
 			t.Errorf("%v, %q, %v and then %v, %q, %v", v, flags, err, again, flagsAgain, errAgain)
 		}
 		if err != nil {
-			if field, ok := err.(*domain.FieldError); !ok || !IsLabel(field.Reason) {
+			if field, ok := errors.AsType[*domain.FieldError](err); !ok || !IsLabel(field.Reason) {
 				t.Errorf("%#v cannot be recorded", err)
 			}
 			return

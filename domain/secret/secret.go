@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"strconv"
 	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -100,4 +101,4 @@ func Slot(how string) int {
 }
 
 // name returns what the secret with the given index is called.
-func name(i int) string { return "secret " + string(rune('1'+i)) }
+func name(i int) string { return "secret " + strconv.Itoa(i+1) }
