@@ -224,7 +224,8 @@ func (w *work) judge(err error, now time.Time) {
 
 // say tells the operator something about the source.
 func (e *Enricher) say(level slog.Level, what string, attrs ...slog.Attr) {
-	e.Logger.LogAttrs(context.Background(), level, what, append([]slog.Attr{slog.String("source", e.Source)}, attrs...)...)
+	e.Logger.LogAttrs(context.Background(), level, what, //nolint:sloglint // the callers have constants
+		append([]slog.Attr{slog.String("source", e.Source)}, attrs...)...)
 }
 
 // letIn reports whether who answered so has accepted our credentials.

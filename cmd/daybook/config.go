@@ -119,7 +119,8 @@ func (c config) check() error {
 				WithHint("Names that begin with " + demoPrefix + " are the demo's.")
 		case providers[s.Provider] == nil:
 			return noProvider(op, s.Provider)
-		case !s.braincertConfig.isZero() && s.Provider != "braincert":
+		case !s.braincertConfig.isZero() && //nolint:staticcheck // isZero alone would be of the whole source
+			s.Provider != "braincert":
 			return domain.Errorf(domain.Usage, op, "source %s: topic, domain, thousands and fields are for braincert", s.Name).WithHint(elsewhere)
 		case (s.APIAuth != "" || !s.APITokenIssued.IsZero()) && s.Provider != "credly":
 			return domain.Errorf(domain.Usage, op, "source %s: api_auth and api_token_issued are for credly", s.Name).WithHint(elsewhere)
