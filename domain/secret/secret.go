@@ -56,19 +56,19 @@ func ParseMAC(text string) (mac []byte, ok bool) {
 // SignHex returns the HMAC-SHA-256 of message in hexadecimal, as [ParseMAC] reads
 // it.
 func SignHex(key string, message []byte) string {
-	h := hmac.New(sha256.New, []byte(key))
+	return hex.EncodeToString(macOf([]byte(key), message))
+}
+
+func macOf(key, message []byte) []byte {
+	h := hmac.New(sha256.New, key)
 	h.Write(message)
-	return hex.EncodeToString(h.Sum(nil))
+	return h.Sum(nil)
 }
 
 // Signed reports whether mac is the HMAC-SHA-256 of message under one of the
 // secrets, and names that one: "secret 1" or "secret 2".
 func (s Set) Signed(message, mac []byte) (name string, ok bool) {
-	return s.find(func(a accepted) bool {
-		h := hmac.New(sha256.New, a.key)
-		h.Write(message)
-		return hmac.Equal(mac, h.Sum(nil))
-	})
+	return s.find(func(a accepted) bool { return hmac.Equal(mac, macOf(a.key, message)) })
 }
 
 // Holds reports whether what was presented is one of the secrets, and names that
