@@ -527,12 +527,14 @@ func TestBackfillEvents(t *testing.T) {
 		name, value, _ := strings.Cut(env, "=")
 		t.Setenv(name, value)
 	}
+	t.Setenv("DATABASE_URL", url)
 	config := f.config(t, "acme")
 	said := make(chan string)
 	for range 2 {
 		go func() {
-			stdout, stderr, status := daybook(t, url, "source", "backfill", "acme", "events", "--config", config, "-o", "csv")
-			said <- fmt.Sprintf("status %d\n%s%s", status, stdout, stderr)
+			var out, errs bytes.Buffer
+			status := run(t.Context(), []string{"source", "backfill", "acme", "events", "--config", config, "-o", "csv"}, &out, &errs)
+			said <- fmt.Sprintf("status %d\n%s%s", status, &out, &errs)
 		}()
 	}
 	both := <-said + <-said
