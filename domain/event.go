@@ -101,6 +101,7 @@ var kinds = codecs(
 	kind[DirectoryEmploymentChanged](),
 	kind[IntakeUnrecognized](),
 	kind[IntakeQuarantined](),
+	kind[LogForked](),
 )
 
 // Kinds returns every kind this build can decode, sorted.

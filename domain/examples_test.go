@@ -121,8 +121,20 @@ func examples() []domain.Event {
 		},
 		domain.IntakeUnrecognized{Topic: "eventCredits.Archived", Reason: "unknown topic"},
 		domain.IntakeQuarantined{Topic: "Course Completed", Reason: "is missing", Field: "payload/user/id"},
+		domain.LogForked{
+			Epoch: 2, Checkpoint: lostCheckpoint, Size: 20852014, Root: "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=",
+			Reason: "restored the backup of 1 March", By: "marta",
+		},
 	}
 }
+
+// lostCheckpoint is a signed note; nobody knows the key.
+const lostCheckpoint = `example.com/behind-the-sofa/1
+20852163
+CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+
+— example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
+`
 
 func memberChanged() domain.TrustgroupsMemberChanged {
 	return domain.TrustgroupsMemberChanged{
