@@ -46,18 +46,7 @@ Without a name it rebuilds all of them.`,
 				return a.eachProjection(cmd.Context(), args, a.projectionRebuild)
 			},
 		},
-		&cobra.Command{
-			Use:   "verify [NAME…]",
-			Short: "Fold the log again and compare with the live tables",
-			Long: `Folds the log again up to where the live tables are and compares the two row by
-row, while everything else goes on. It exits with status 3 if a row differs, and
-names it. Without a name it verifies all of them.`,
-			Example:           "  daybook projection verify\n  daybook projection verify credits --json",
-			ValidArgsFunction: completeProjections,
-			RunE: func(cmd *cobra.Command, args []string) error {
-				return a.eachProjection(cmd.Context(), args, a.projectionVerify)
-			},
-		},
+		projectionVerifyCommand(a),
 	)
 	return cmd
 }
@@ -157,41 +146,4 @@ func (a *app) projectionRebuild(ctx context.Context, projector *postgres.Project
 	}
 	fmt.Fprintf(a.stdout, "%s: rebuilt from %d records in %s · %s · %s\n", p.Name, done.Position, time.Since(started).Round(time.Millisecond), done.Digest, compared)
 	return nil
-}
-
-func (a *app) projectionVerify(ctx context.Context, projector *postgres.Projector, p *projections.Projection) error {
-	progress := a.progress("verify " + p.Name)
-	started := time.Now()
-	v, err := projector.Verify(ctx, p, progress.update)
-	progress.end()
-	if err != nil {
-		return err
-	}
-	if a.output == "json" || a.output == "ndjson" {
-		err := a.writeJSON(struct {
-			Projection string `json:"projection"`
-			OK         bool   `json:"ok"`
-			postgres.Verification
-		}{p.Name, v.Digest == v.Live, v})
-		if err != nil {
-			return err
-		}
-	}
-	if v.Digest == v.Live {
-		if a.output == "table" {
-			fmt.Fprintf(a.stdout, "%s: OK · %d records in %s · %s\n", p.Name, v.Position, time.Since(started).Round(time.Millisecond), v.Digest)
-		}
-		return nil
-	}
-	if a.output == "table" {
-		fmt.Fprintf(a.stdout, "%s: FAIL · live %s · the log gives %s\n", p.Name, v.Live, v.Digest)
-		for _, d := range v.Differences {
-			fmt.Fprintf(a.stdout, "  %s\n", d)
-		}
-		if v.More > 0 {
-			fmt.Fprintf(a.stdout, "  and %d more\n", v.More)
-		}
-	}
-	return domain.Errorf(domain.Differs, "verify "+p.Name, "%d rows of the live tables are not what the log gives", len(v.Differences)+v.More).
-		WithHint("Somebody changed the tables, or the log. Find out which before you run: daybook projection rebuild " + p.Name)
 }
