@@ -26,7 +26,7 @@ const (
 var may = map[string][]string{
 	"domain": {
 		module + "/domain", module + "/domain/",
-		"github.com/oklog/ulid/v2", "github.com/shopspring/decimal", "golang.org/x/mod/sumdb/tlog",
+		"github.com/oklog/ulid/v2", "github.com/shopspring/decimal", "golang.org/x/mod/sumdb/note", "golang.org/x/mod/sumdb/tlog",
 	},
 	"projections": {
 		module + "/domain", module + "/domain/", module + "/projections",
