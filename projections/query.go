@@ -24,7 +24,7 @@ import (
 //	as_of    by when it happened: a date (to its end, UTC) or an RFC 3339 time
 //	known    by which position we knew it: a position, a date or a time
 //	COLUMN   only rows whose column has this value
-//	sort     a stored column; "-column" is descending
+//	sort     a stored column that is not personal; "-column" is descending
 //	limit    at most so many rows, 1000 unless said; 0 is all of them
 //	after    the cursor that the page before gave as next
 type Query struct {
@@ -86,8 +86,8 @@ func (q *Query) parse(v View, name, value string) (err error) {
 		}
 	case "sort":
 		q.Sort, q.Descending = strings.CutPrefix(value, "-")
-		if i := v.column(q.Sort); i < 0 || !v.Columns[i].Stored() {
-			return invalid(name, "is %q", q.Sort).WithHint("Sort by one of: " + strings.Join(v.names(true), ", ") + ".")
+		if err := v.checkSort(q.Sort); err != nil {
+			return err
 		}
 	case "limit":
 		if q.Limit, err = strconv.Atoi(value); err != nil || q.Limit < 0 {
@@ -112,6 +112,21 @@ func (q *Query) parse(v View, name, value string) (err error) {
 			return invalid(name, "is %q, not a %s", value, v.Columns[i].Type)
 		}
 		q.Filter[name] = c
+	}
+	return nil
+}
+
+// checkSort says why rows cannot be sorted by a column, if they cannot.
+func (v View) checkSort(column string) error {
+	hint := "Sort by one of: " + strings.Join(v.names(true), ", ") + "."
+	switch i := v.column(column); {
+	case i < 0:
+		return invalid("sort", "is %q", column).WithHint(hint)
+	case v.Columns[i].Sealed:
+		return invalid("sort", "is %s, which is sealed: its order would mean nothing", column).
+			WithHint("A filter finds whom you look for: " + column + "=…. " + hint)
+	case !v.Columns[i].Stored():
+		return invalid("sort", "is %s, which is computed when it is shown", column).WithHint(hint)
 	}
 	return nil
 }
@@ -216,22 +231,24 @@ var plainDecimal = regexp.MustCompile(`^-?[0-9]{1,1000}(\.[0-9]{1,1000})?$`)
 // Selection returns the part of q that a source answers; see [View.Ask].
 func (v View) Selection(q Query, upTo int64) Selection {
 	s := Selection{Sort: q.sortColumn(v), Descending: q.Descending, After: q.After, UpTo: upTo}
-	computed := false
+	later := false
 	for name, cell := range q.Filter {
 		if c := v.Columns[v.column(name)]; c.Stored() {
 			s.Filter = append(s.Filter, Match{c.stored, cell})
 		} else {
-			computed = true
+			later = true
 		}
 	}
 	slices.SortFunc(s.Filter, func(a, b Match) int { return cmp.Compare(a.Column, b.Column) })
-	if q.Limit > 0 && !computed {
+	if q.Limit > 0 && !later {
 		s.Limit = q.Limit + 1 // one more says whether there is a next page
 	}
 	return s
 }
 
-// takes reports whether a shown row passes the filters over computed columns.
+// takes reports whether a shown row passes the filters over columns that the
+// source knew nothing of: what is computed, and personal texts, which are never
+// compared with anything unless they are open.
 func (q Query) takes(v View, shown []Cell) bool {
 	for name, cell := range q.Filter {
 		if i := v.column(name); !v.Columns[i].Stored() && shown[i] != cell {

@@ -175,7 +175,7 @@ func TestAskUpTo(t *testing.T) {
 		}
 	}
 	for upTo, want := range []int{4, 0, 2, 4, 4} {
-		page, err := view("moves").Ask(t.Context(), m, projections.Query{}, int64(upTo))
+		page, err := view("moves").Ask(t.Context(), m, nil, projections.Query{}, int64(upTo))
 		if err != nil || len(page.Rows) != want {
 			t.Errorf("up to %d: %d rows, error %v; want %d", upTo, len(page.Rows), err, want)
 		}
@@ -257,7 +257,7 @@ func ask(t *rapid.T, v projections.View, m *projections.Memory, params url.Value
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := v.Ask(t.Context(), m, q, 0)
+	page, err := v.Ask(t.Context(), m, nil, q, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ type Column struct {
 	Name     string `json:"name"`
 	Type     Type   `json:"type"`
 	Optional bool   `json:"-"` // the cell may be null
+	Sealed   bool   `json:"-"` // texts about people: see [Personal]
 }
 
 // A Cell is one value as text. The zero Cell is the empty text.
@@ -63,6 +64,21 @@ func Text[R any](name string, at func(*R) *string) Field[R] {
 		set:    func(r *R, c Cell) error { *at(r) = c.Text; return nil },
 		clean:  func(r *R) { *at(r) = strings.ReplaceAll(*at(r), "\x00", "\uFFFD") },
 	}
+}
+
+// Personal declares a column of texts about people. In the log, in tables and in
+// digests such a text is a token (see package seal), which says nothing without a
+// key, so nothing here changes when the key is destroyed; a [View] opens it on the
+// way out. Tokens of one person are equal if and only if their texts are, and are
+// in an order that means nothing. A text that is no token is shown as it is: what
+// an organization is called is a fact, what a person is called is sealed, and a
+// column may have both.
+//
+// Such a column is never part of a key: nobody could look it up.
+func Personal[R any](name string, at func(*R) *string) Field[R] {
+	f := Text(name, at)
+	f.Sealed = true
+	return f
 }
 
 // Integer declares a column of whole numbers that are counted, not measured.
@@ -157,8 +173,8 @@ type Keyed[R any] struct {
 // NewKeyed declares a keyed table whose first key fields are its key.
 func NewKeyed[R any](name string, key int, fields ...Field[R]) *Keyed[R] {
 	for _, f := range fields[:key] {
-		if f.Type != TypeText {
-			panic(fmt.Sprintf("table %s: key column %s is not text", name, f.Name))
+		if f.Type != TypeText || f.Sealed {
+			panic(fmt.Sprintf("table %s: key column %s is not plain text", name, f.Name))
 		}
 	}
 	return &Keyed[R]{name, key, fields}

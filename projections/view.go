@@ -24,9 +24,9 @@ type ViewColumn struct {
 	compute func(row any, at time.Time) Cell
 }
 
-// Stored reports whether the column is one of the table's, so that rows can be
-// sorted by it.
-func (c ViewColumn) Stored() bool { return c.stored >= 0 }
+// Stored reports whether what is shown is what the table holds, so that a source
+// can filter and sort by it. What is computed or opened is not.
+func (c ViewColumn) Stored() bool { return c.stored >= 0 && !c.Sealed }
 
 // NewView declares a view. Each column is the name of a stored one (a string) or
 // what [Computed] returns.
@@ -86,12 +86,12 @@ type Page struct {
 	Next string   // cursor for the rows after these; "" if there are none
 }
 
-// Ask answers q from the source's rows. Of a journal, those up to a position
-// count; 0 stands for all.
-func (v View) Ask(ctx context.Context, src Source, q Query, upTo int64) (Page, error) {
+// Ask answers q from the source's rows, with personal texts as open says: see
+// [Opener]. Of a journal, the rows up to a position count; 0 stands for all.
+func (v View) Ask(ctx context.Context, src Source, open Opener, q Query, upTo int64) (Page, error) {
 	var page Page
 	var last []Cell
-	for row, err := range v.Stream(ctx, src, q, upTo) {
+	for row, err := range v.Stream(ctx, src, open, q, upTo) {
 		switch {
 		case err != nil:
 			return Page{}, err
@@ -113,32 +113,49 @@ func (r StreamRow) Cells() []Cell { return r.shown }
 
 // Stream yields the rows that answer q one by one, so that an export of any
 // length needs little memory. It does not stop at the query's limit.
-func (v View) Stream(ctx context.Context, src Source, q Query, upTo int64) iter.Seq2[StreamRow, error] {
+//
+// A view of personal texts reads [OpenAtOnce] rows before it yields any. Who asks
+// for no more than that has read the source to its end before open is asked.
+func (v View) Stream(ctx context.Context, src Source, open Opener, q Query, upTo int64) iter.Seq2[StreamRow, error] {
 	return func(yield func(StreamRow, error) bool) {
-		s := v.Selection(q, upTo)
-		for cells, err := range src.Scan(ctx, v.Table, s) {
+		chunk := make([]StreamRow, 0, 1)
+		flush := func() bool {
+			if err := v.open(ctx, open, chunk); err != nil {
+				yield(StreamRow{}, err)
+				return false
+			}
+			for _, row := range chunk {
+				if q.takes(v, row.shown) && !yield(row, nil) {
+					return false
+				}
+			}
+			chunk = chunk[:0]
+			return true
+		}
+		for cells, err := range src.Scan(ctx, v.Table, v.Selection(q, upTo)) {
+			var shown []Cell
+			if err == nil {
+				shown, err = v.show(cells, q.AsOf)
+			}
 			if err != nil {
 				yield(StreamRow{}, err)
 				return
 			}
-			shown, err := v.show(cells, q.AsOf)
-			if err != nil {
-				yield(StreamRow{}, err)
-				return
-			}
-			if q.takes(v, shown) && !yield(StreamRow{shown, cells}, nil) {
+			chunk = append(chunk, StreamRow{shown, cells})
+			if (!v.Personal() || len(chunk) == OpenAtOnce) && !flush() {
 				return
 			}
 		}
+		flush()
 	}
 }
 
-// show returns the view's cells of one stored row.
+// show returns the view's cells of one stored row, personal texts unopened.
 func (v View) show(cells []Cell, at time.Time) ([]Cell, error) {
 	shown := make([]Cell, len(v.Columns))
 	var row any
 	for i, c := range v.Columns {
-		if c.Stored() {
+		if c.stored >= 0 {
 			shown[i] = cells[c.stored]
 			continue
 		}

@@ -59,7 +59,7 @@ func (l *ledger) Ask(ctx context.Context, p *projections.Projection, v projectio
 	for _, line := range []string{"7", "8", "9"} {
 		m.Put(balances, line, &balance{line, decimal.NewFromInt(14)})
 	}
-	page, err := v.Ask(ctx, m, q, 0)
+	page, err := v.Ask(ctx, m, nil, q, 0)
 	a := render.Answer{AsOf: q.AsOf, Known: q.Known, Root: "cm9vdA==", Rows: page.Rows, Next: page.Next}
 	if a.AsOf.IsZero() {
 		a.AsOf = now

@@ -43,7 +43,16 @@ func (e *Projector) Ask(ctx context.Context, p *projections.Projection, v projec
 	if v.Table.IsJournal() {
 		upTo = known
 	}
-	rows, err := openLive(ctx, e.db, p.Name, Follower(p), v.Table, v.Selection(q, upTo))
+	s := v.Selection(q, upTo)
+	if v.Personal() && (s.Limit == 0 || s.Limit > projections.OpenAtOnce) {
+		// The keys are read while the rows are: over a second connection.
+		release, err := e.takeLong(ctx)
+		if err != nil {
+			return Answer{}, err
+		}
+		defer release()
+	}
+	rows, err := openLive(ctx, e.db, p.Name, Follower(p), v.Table, s)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -54,7 +63,7 @@ func (e *Projector) Ask(ctx context.Context, p *projections.Projection, v projec
 	}
 	past := known != live.position && (known > live.position || !v.Table.IsJournal())
 	if rows.rows != nil && !past && !q.AsOf.Before(live.recordedAt) {
-		page, err := v.Ask(ctx, rows, q, upTo)
+		page, err := v.Ask(ctx, rows, e.Opener, q, upTo)
 		if err = errors.Join(err, rows.Close()); err != nil {
 			return Answer{}, unreachable(err)
 		}
@@ -70,26 +79,30 @@ func (e *Projector) Ask(ctx context.Context, p *projections.Projection, v projec
 	return label(ctx, e.db, q, live, known, page)
 }
 
-// pastQuestions is how many questions about the past are answered at a time:
-// each needs memory for all rows of its projection.
-const pastQuestions = 2
+// longQuestions is how many questions are answered at a time that need memory for
+// all rows of a projection, or two connections.
+const longQuestions = 2
+
+// takeLong waits until a long question may be answered.
+func (e *Projector) takeLong(ctx context.Context) (release func(), err error) {
+	select {
+	case e.long <- struct{}{}:
+		return func() { <-e.long }, nil
+	case <-ctx.Done():
+		return nil, domain.Errorf(domain.Unavailable, "view", "too many questions that take long are being answered: %w", context.Cause(ctx)).
+			WithHint("Try again, or ask about now and for fewer rows.")
+	}
+}
 
 // askPast answers a question from the records up to a position that had happened
 // by the moment asked for.
 func (e *Projector) askPast(ctx context.Context, p *projections.Projection, v projections.View, q projections.Query, known int64) (projections.Page, error) {
-	select {
-	case e.past <- struct{}{}:
-		defer func() { <-e.past }()
-	case <-ctx.Done():
-		return projections.Page{}, domain.Errorf(domain.Unavailable, "view", "too many questions about the past are being answered: %w", context.Cause(ctx)).
-			WithHint("Try again, or ask about now.")
-	}
 	m := projections.NewMemory(p)
 	take := func(r *domain.Record) bool { return !r.EffectiveAt().After(q.AsOf) }
 	if err := foldMemory(ctx, e.db, m, known, take, nil); err != nil {
 		return projections.Page{}, err
 	}
-	return v.Ask(ctx, m, q, 0)
+	return v.Ask(ctx, m, e.Opener, q, 0)
 }
 
 // orLatest returns the moment a question is about: the one it names, or now. No

@@ -484,7 +484,7 @@ func (w *world) question(t *rapid.T, s subject) url.Values {
 		params.Set("sort", rapid.SampledFrom([]string{"", "-"}).Draw(t, "direction")+rapid.SampledFrom(stored).Draw(t, "sort"))
 	}
 	if rapid.IntRange(0, 2).Draw(t, "filtered") == 0 {
-		page, err := s.view.Ask(w.t.Context(), s.want(int64(len(w.log)), time.Now()), projections.Query{AsOf: time.Now()}, 0)
+		page, err := s.view.Ask(w.t.Context(), s.want(int64(len(w.log)), time.Now()), nil, projections.Query{AsOf: time.Now()}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -523,7 +523,7 @@ func (w *world) check(t *rapid.T, subjects []subject) {
 			t.Fatalf("%s?%s: as of %v", s.name, params.Encode(), got.AsOf)
 		}
 		q.AsOf = got.AsOf
-		want, err := s.view.Ask(w.t.Context(), s.want(known, q.AsOf), q, 0)
+		want, err := s.view.Ask(w.t.Context(), s.want(known, q.AsOf), nil, q, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -168,7 +168,7 @@ func (e *Projector) AskLog(ctx context.Context, _ *projections.Projection, v pro
 	if err != nil {
 		return Answer{}, unreachable(err)
 	}
-	page, err := v.Ask(ctx, logRows{rows}, q, 0)
+	page, err := v.Ask(ctx, logRows{rows}, e.Opener, q, 0)
 	if err = errors.Join(err, rows.Close()); err != nil {
 		return Answer{}, unreachable(err)
 	}

@@ -24,17 +24,21 @@ import (
 // Live tables, first start, catch-up, rebuild and verify all fold the same pages
 // of the log with the same fold; they differ only in where the rows are.
 type Projector struct {
+	// Opener opens personal texts in answers. Nil: there are no keys, and answers
+	// show [projections.Unopened] instead.
+	Opener projections.Opener
+
 	db  *sql.DB
 	all []*projections.Projection
 	now func() time.Time
 
-	past chan struct{} // holds one for every question about the past being answered
+	long chan struct{} // holds one for every long question being answered
 }
 
 // NewProjector returns a projector over db, which must be a pool for the role
 // [RoleProjector].
 func NewProjector(db *sql.DB, all []*projections.Projection) *Projector {
-	return &Projector{db: db, all: all, now: time.Now, past: make(chan struct{}, pastQuestions)}
+	return &Projector{db: db, all: all, now: time.Now, long: make(chan struct{}, longQuestions)}
 }
 
 // Follower returns the name of a projection's cursor.

@@ -202,7 +202,7 @@ func (b grantBooks) rows(ctx context.Context, t fataler, view, order string) []m
 		}
 	}
 	v, _ := credits.Projection().View(view)
-	answer, err := v.Ask(ctx, b.memory, projections.Query{}, 0)
+	answer, err := v.Ask(ctx, b.memory, nil, projections.Query{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -464,7 +464,7 @@ func TestExpiry(t *testing.T) {
 		})); err != nil {
 			t.Fatal(err)
 		}
-		page, err := p.Views[0].Ask(t.Context(), m, projections.Query{AsOf: tt.asOf}, 0)
+		page, err := p.Views[0].Ask(t.Context(), m, nil, projections.Query{AsOf: tt.asOf}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

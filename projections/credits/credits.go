@@ -98,7 +98,7 @@ const (
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "credits",
-		Version: 3,
+		Version: 4,
 		Tables:  []projections.Table{balances, orders, entries, grants, pending, holders},
 		Kinds: domain.KindsOf(
 			domain.CreditsReported{},

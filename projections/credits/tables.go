@@ -77,7 +77,7 @@ var entries = projections.NewJournal("entries",
 	projections.Text("order", func(r *entry) *string { return &r.order }),
 	projections.Text("account", func(r *entry) *string { return &r.account }),
 	projections.Decimal("quantity", func(r *entry) *decimal.Decimal { return &r.quantity }),
-	projections.Text("note", func(r *entry) *string { return &r.note }),
+	projections.Personal("note", func(r *entry) *string { return &r.note }),
 ).Indexed("source", "line").Indexed("template", "account")
 
 // A grantRow is a grant and what became of it.

@@ -3,9 +3,9 @@
 //
 // What it holds does not depend on the order in which facts arrive. Every
 // attribute has a clock of its own, the time at which the fact that states it
-// occurred: the latest counts, of two at the same time the greater text. A fact
-// that leaves an attribute out says nothing of it, and erases nothing; one that
-// states a list of nothing empties it.
+// occurred: the latest counts, of two at the same time the greater text, of two
+// personal texts the greater token. A fact that leaves an attribute out says
+// nothing of it, and erases nothing; one that states a list of nothing empties it.
 //
 // A person or item that is only named in passing, by a sale or a completion, has
 // a row too. What a provider says of it in its own right comes first, however
@@ -15,7 +15,6 @@
 package directory
 
 import (
-	"net/mail"
 	"time"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -33,7 +32,7 @@ const (
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "directory",
-		Version: 4,
+		Version: 5,
 		Tables:  []projections.Table{people, organizations, items, groups},
 		Kinds: domain.KindsOf(
 			domain.DirectoryPersonSeen{},
@@ -226,6 +225,13 @@ func ranked[R any](name string, at func(*R) *said) []projections.Field[R] {
 		projections.Integer(name+"_standing", func(r *R) *standing { return &at(r).standing }))
 }
 
+// personal declares the columns of a ranked attribute that is about a person.
+func personal[R any](name string, at func(*R) *said) []projections.Field[R] {
+	fields := ranked(name, at)
+	fields[0] = projections.Personal(name, func(r *R) *string { return &at(r).text })
+	return fields
+}
+
 // A life says when something was last seen, and when it was last removed.
 type life struct {
 	seenAt    time.Time
@@ -268,13 +274,4 @@ func lifetime[R any](at func(*R) *life) []projections.Field[R] {
 		projections.Bool("listed", func(r *R) *bool { return &at(r).listed }),
 		projections.Time("removed_at", func(r *R) *time.Time { return &at(r).removedAt }),
 	}
-}
-
-// address returns an e-mail address if it is one. Providers send others, masked
-// or marked as a test; such a text does not take the place of an address.
-func address(e domain.Personal) string {
-	if a, err := mail.ParseAddress(string(e)); err == nil && a.Name == "" && a.Address == string(e) {
-		return a.Address
-	}
-	return ""
 }

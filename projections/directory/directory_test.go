@@ -25,7 +25,7 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 	id := text("id", "1", "2")
 	word := text("word", "", "a", "b")
 	label := text("label", "", "a", "b")
-	who := domain.Learner{Person: id, Name: domain.Personal(word), Email: domain.Personal(text("email", "", "a@example.com", "b@example.com", "[TEST] a@example.com"))}
+	who := domain.Learner{Person: id, Name: domain.Personal(word), Email: domain.Personal(text("email", "", "a@example.com", "b@example.com"))}
 	what := domain.Subject{SubjectType: text("subject_type", "course", "test", "quiz", "pathway"), Subject: id, SubjectName: word}
 	itemType := text("item_type", domain.ItemCourse, domain.ItemTest, domain.ItemProduct, domain.ItemBadgeTemplate)
 	personType := text("person_type", domain.PersonUser, domain.PersonUser, domain.PersonEmployee, domain.PersonLead)
@@ -141,7 +141,6 @@ func TestRules(t *testing.T) {
 		{"the later name", seen("A", ""), seen("B", ""), [2]int{2, 1}, "people", map[string]string{"name": "A"}},
 		{"the greater name at once", seen("A", ""), seen("B", ""), [2]int{1, 1}, "people", map[string]string{"name": "B"}},
 		{"each attribute has its clock", seen("A", ""), seen("", "b@example.com"), [2]int{1, 2}, "people", map[string]string{"name": "A", "email": "b@example.com"}},
-		{"an address by another name is none", seen("A", "a@example.com"), seen("A", "Ann <b@example.com>"), [2]int{1, 2}, "people", map[string]string{"email": "a@example.com"}},
 		{"removed", seen("A", ""), removed, [2]int{1, 2}, "people", map[string]string{"status": "removed", "name": "A"}},
 		{"removed at once", seen("A", ""), removed, [2]int{1, 1}, "people", map[string]string{"status": "removed"}},
 		{"seen after it was removed", seen("A", ""), removed, [2]int{2, 1}, "people", map[string]string{"status": "active"}},

@@ -9,7 +9,9 @@ import (
 )
 
 // An organization is one legal entity. The key is "id/" and its id or, if no id
-// was sent, "name/" and its name: nothing says that the two are the same.
+// was sent, "name/" and its name: nothing says that the two are the same. What a
+// legal entity says its name is, is a fact; what a ledger entry calls a party may
+// be a person's name.
 type organization struct {
 	source, key string
 
@@ -33,7 +35,7 @@ var organizations = projections.NewKeyed("organizations", 2, slices.Concat(
 		projections.Text("key", func(o *organization) *string { return &o.key }),
 		projections.Text("organization", func(o *organization) *string { return &o.organization }),
 	},
-	ranked("name", func(o *organization) *said { return &o.name }),
+	personal("name", func(o *organization) *said { return &o.name }),
 	ranked("trading_name", func(o *organization) *said { return &o.tradingName }),
 	ranked("town", func(o *organization) *said { return &o.town }),
 	ranked("postcode", func(o *organization) *said { return &o.postcode }),

@@ -28,8 +28,8 @@ var people = projections.NewKeyed("people", 3, slices.Concat(
 		projections.Text("person_type", func(p *person) *string { return &p.personType }),
 		projections.Text("person", func(p *person) *string { return &p.person }),
 	},
-	ranked("name", func(p *person) *said { return &p.name }),
-	ranked("email", func(p *person) *said { return &p.email }),
+	personal("name", func(p *person) *said { return &p.name }),
+	personal("email", func(p *person) *said { return &p.email }),
 	ranked("organization", func(p *person) *said { return &p.organization }),
 	ranked("roles", func(p *person) *said { return &p.roles }),
 	ranked("groups", func(p *person) *said { return &p.groups }),
@@ -58,7 +58,7 @@ func personSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryPersonSe
 	withPerson(tx, r, e.PersonType, e.Person, func(p *person) {
 		p.seen(r.OccurredAt, how)
 		p.name.hear(said{string(e.Name), r.OccurredAt, how})
-		p.email.hear(said{address(e.Email), r.OccurredAt, how})
+		p.email.hear(said{string(e.Email), r.OccurredAt, how})
 		p.organization.hear(said{e.Organization, r.OccurredAt, how})
 		p.roles.hearList(e.Roles, r.OccurredAt, how)
 		p.groups.hearList(e.Groups, r.OccurredAt, how)
@@ -83,7 +83,7 @@ func employmentChanged(tx *projections.Tx, r *domain.Record, e domain.DirectoryE
 			p.seen(r.OccurredAt, how)
 		}
 		p.name.hear(said{string(e.Name), r.OccurredAt, how})
-		p.email.hear(said{address(e.Email), r.OccurredAt, how})
+		p.email.hear(said{string(e.Email), r.OccurredAt, how})
 		p.external.hear(said{e.External, r.OccurredAt, how})
 		p.state.hear(said{e.State, r.OccurredAt, how})
 	})
@@ -96,6 +96,6 @@ func mentionPerson(tx *projections.Tx, r *domain.Record, personType, id string, 
 	}
 	withPerson(tx, r, personType, id, func(p *person) {
 		p.name.hear(said{string(name), how.at, how.standing})
-		p.email.hear(said{address(email), how.at, how.standing})
+		p.email.hear(said{string(email), how.at, how.standing})
 	})
 }

@@ -87,7 +87,7 @@ func (e *Example) Answer(p *projections.Projection) (map[string]string, error) {
 				return nil, err
 			}
 		}
-		page, err := v.Ask(context.Background(), m, q, 0)
+		page, err := v.Ask(context.Background(), m, nil, q, 0)
 		if err != nil {
 			return nil, err
 		}

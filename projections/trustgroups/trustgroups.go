@@ -80,7 +80,7 @@ var members = projections.NewKeyed("members", 4,
 	projections.Text("member_type", func(m *member) *string { return &m.memberType }),
 	projections.Text("member", func(m *member) *string { return &m.member }),
 	projections.Text("group_name", func(m *member) *string { return &m.groupName }),
-	projections.Text("name", func(m *member) *string { return &m.name }),
+	projections.Personal("name", func(m *member) *string { return &m.name }),
 	projections.Text("status", func(m *member) *string { return &m.status }),
 	projections.Time("since", func(m *member) *time.Time { return &m.since }),
 	projections.Time("until", func(m *member) *time.Time { return &m.until }),
@@ -95,7 +95,7 @@ var names = projections.NewKeyed("names", 3,
 	projections.Text("source", func(n *name) *string { return &n.source }),
 	projections.Text("member_type", func(n *name) *string { return &n.memberType }),
 	projections.Text("member", func(n *name) *string { return &n.member }),
-	projections.Text("name", func(n *name) *string { return &n.name }),
+	projections.Personal("name", func(n *name) *string { return &n.name }),
 	projections.Time("name_at", func(n *name) *time.Time { return &n.nameAt }),
 	projections.Bool("listed", func(n *name) *bool { return &n.listed }),
 	projections.Text("groups", func(n *name) *string { return &n.groups }),
@@ -117,7 +117,7 @@ var history = projections.NewJournal("history",
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "trustgroups",
-		Version: 3,
+		Version: 4,
 		Tables:  []projections.Table{members, names, history},
 		Kinds: domain.KindsOf(
 			domain.TrustgroupsMemberChanged{},
@@ -207,8 +207,8 @@ func joined(tx *projections.Tx, m member) string {
 
 // called takes up what a member is called, and shows it in the rows that are
 // there. A name from a list counts only if there is no other; then the name with
-// the latest clock counts, and of two with the same the greater one. Nothing said
-// is nothing known: it erases no name.
+// the latest clock counts, and of two with the same the greater one, of sealed ones
+// the greater token. Nothing said is nothing known: it erases no name.
 func called(tx *projections.Tx, r *domain.Record, memberType, id, text string, listed bool) {
 	if id == "" || text == "" {
 		return

@@ -1,0 +1,71 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// What is shown instead of a personal text that cannot be opened.
+const (
+	Erased   = "[erased]" // its key is destroyed: nobody can open it any more
+	Unopened = "[sealed]" // there are no keys at hand
+)
+
+// OpenAtOnce is how many rows of a view are opened at a time: more than a page
+// has unless the question says.
+const OpenAtOnce = DefaultLimit + 24
+
+// An Opener opens personal texts on their way out.
+type Opener interface {
+	// Open returns what each of the tokens stands for, in their order, and
+	// [Erased] for one whose key is gone. It must not change what it is given.
+	Open(ctx context.Context, tokens []string) (texts []string, err error)
+}
+
+// isToken reports whether a text is a token.
+func isToken(text string) bool { return strings.HasPrefix(text, "sealed.1.") }
+
+// Personal reports whether the view shows personal texts.
+func (v View) Personal() bool {
+	return slices.ContainsFunc(v.Columns, func(c ViewColumn) bool { return c.Sealed })
+}
+
+// open opens the personal texts of rows that are about to be shown, each token
+// once. A nil Opener has no keys.
+func (v View) open(ctx context.Context, open Opener, rows []StreamRow) error {
+	var tokens []string
+	at := make(map[string]int) // in tokens
+	cells := func(f func(*Cell)) {
+		for i, c := range v.Columns {
+			for r := range rows {
+				if cell := &rows[r].shown[i]; c.Sealed && isToken(cell.Text) {
+					f(cell)
+				}
+			}
+		}
+	}
+	cells(func(c *Cell) {
+		if _, ok := at[c.Text]; !ok {
+			at[c.Text] = len(tokens)
+			tokens = append(tokens, c.Text)
+		}
+	})
+	if len(tokens) == 0 {
+		return nil
+	}
+	if open == nil {
+		cells(func(c *Cell) { c.Text = Unopened })
+		return nil
+	}
+	texts, err := open.Open(ctx, tokens)
+	if err == nil && len(texts) != len(tokens) {
+		err = fmt.Errorf("%d texts for %d tokens", len(texts), len(tokens))
+	}
+	if err != nil {
+		return fmt.Errorf("open personal texts: %w", err)
+	}
+	cells(func(c *Cell) { c.Text = texts[at[c.Text]] })
+	return nil
+}
