@@ -292,6 +292,19 @@ func parseHash(s string) (tree.Hash, error) {
 	return tree.Hash(b), nil
 }
 
+// parseHashes reads the lines of a proof.
+func parseHashes(lines []string) ([]tree.Hash, error) {
+	var hashes []tree.Hash
+	for i, line := range lines {
+		h, err := parseHash(line)
+		if err != nil {
+			return nil, fmt.Errorf("hash %d: %w", i+1, err)
+		}
+		hashes = append(hashes, h)
+	}
+	return hashes, nil
+}
+
 func malformed(format string, args ...any) error {
 	return domain.Errorf(domain.Invalid, "read checkpoint", format, args...)
 }

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
-	"pgregory.net/rapid"
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/checkpoint"
@@ -262,96 +260,6 @@ func TestWitnessSignsCheckpointsOnly(t *testing.T) {
 	}
 }
 
-func TestProofRefuses(t *testing.T) {
-	signer, key, _, _ := keys(t)
-	c := checkpoint.Checkpoint{Origin: checkpoint.Origin(log, 1), Size: 2, Root: root(records...)}
-	msg, err := c.Sign(signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := checkpoint.Proof{Extra: records[1], Index: 1, Hashes: []tree.Hash{tree.Leaf(records[0])}, Checkpoint: msg}.Bytes()
-	check := func(b []byte) error {
-		p, err := checkpoint.ParseProof(b)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(p.Bytes(), b) {
-			t.Errorf("%q is written again as %q", b, p.Bytes())
-		}
-		_, err = p.Check(p.Extra, key)
-		return err
-	}
-	if err := check(good); err != nil {
-		t.Fatal(err)
-	}
-	for i := range len(good) * 8 {
-		bad := bytes.Clone(good)
-		bad[i/8] ^= 1 << (i % 8)
-		if err := check(bad); err == nil {
-			t.Errorf("bit %d of byte %d (%q) changed, and the proof holds", i%8, i/8, good[i/8])
-		}
-	}
-	for i := range len(good) {
-		if check(good[:i]) == nil {
-			t.Errorf("the first %d bytes are taken for the whole", i)
-		}
-	}
-	text := string(good)
-	for name, bad := range map[string]string{
-		"leading zero":    strings.Replace(text, "index 1", "index 01", 1),
-		"negative":        strings.Replace(text, "index 1", "index -1", 1),
-		"no index":        strings.Replace(text, "index 1\n", "", 1),
-		"extra behind":    strings.Replace(text, "extra aGVsbG8K\nindex 1\n", "index 1\nextra aGVsbG8K\n", 1),
-		"extra twice":     strings.Replace(text, "extra aGVsbG8K\n", "extra aGVsbG8K\nextra aGVsbG8K\n", 1),
-		"carriage return": strings.ReplaceAll(text, "\n", "\r\n"),
-		"too many hashes": strings.Replace(text, "index 1\n", "index 1\n"+strings.Repeat("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", 129), 1),
-		"no checkpoint":   text[:strings.Index(text, "\n\n")+2],
-	} {
-		if _, err := checkpoint.ParseProof([]byte(bad)); domain.CodeOf(err) != domain.Invalid {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// TestProofLaw proves any record of any log, and nothing else by that proof.
-func TestProofLaw(t *testing.T) {
-	signer, key, _, _ := keys(t)
-	rapid.Check(t, func(t *rapid.T) {
-		size := rapid.Int64Range(1, 700).Draw(t, "size")
-		index := rapid.Int64Range(0, size-1).Draw(t, "index")
-		hashes := stored(size)
-		root, err := tree.RootAt(size, hashes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		msg, err := checkpoint.Checkpoint{Origin: checkpoint.Origin(log, 1), Size: size, Root: root}.Sign(signer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := checkpoint.Proof{Index: index, Extra: rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "extra"), Checkpoint: msg}
-		if p.Hashes, err = tree.ProveInclusion(size, index, hashes); err != nil {
-			t.Fatal(err)
-		}
-		again, err := checkpoint.ParseProof(p.Bytes())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s, err := again.Check(record(index), key); err != nil || s.Size != size {
-			t.Fatalf("%+v, %v", s, err)
-		}
-		for _, other := range []int64{index + 1, index - 1} {
-			if _, err := again.Check(record(other), key); domain.CodeOf(err) != domain.Differs {
-				t.Fatalf("record %d is proven at index %d: %v", other, index, err)
-			}
-			again.Index = other
-			if _, err := again.Check(record(index), key); err == nil {
-				t.Fatalf("record %d is proven at index %d", index, other)
-			}
-			again.Index = index
-		}
-	})
-}
-
 func FuzzOpen(f *testing.F) {
 	signer, key, witness, witnessKey := keys(f)
 	c := checkpoint.Checkpoint{Origin: checkpoint.Origin(log, 1), Size: 2, Root: root(records...)}
@@ -374,33 +282,6 @@ func FuzzOpen(f *testing.F) {
 		}
 		if again, err := checkpoint.Parse(s.Text()); err != nil || again.Text() != s.Text() || !bytes.HasPrefix(msg, []byte(s.Text())) {
 			t.Errorf("%q is read as %+v: %v", msg, s, err)
-		}
-	})
-}
-
-func FuzzParseProof(f *testing.F) {
-	signer, key, _, _ := keys(f)
-	msg, err := checkpoint.Checkpoint{Origin: checkpoint.Origin(log, 1), Size: 2, Root: root(records...)}.Sign(signer)
-	if err != nil {
-		f.Fatal(err)
-	}
-	p := checkpoint.Proof{Extra: records[1], Index: 1, Hashes: []tree.Hash{tree.Leaf(records[0])}, Checkpoint: msg}
-	f.Add(p.Bytes())
-	p.Extra = nil
-	f.Add(p.Bytes())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := checkpoint.ParseProof(b)
-		if err != nil {
-			if domain.CodeOf(err) != domain.Invalid {
-				t.Errorf("code %q", domain.CodeOf(err))
-			}
-			return
-		}
-		if !bytes.Equal(p.Bytes(), b) {
-			t.Errorf("%q is written again as %q", b, p.Bytes())
-		}
-		if _, err := p.Check(p.Extra, key); err == nil && !bytes.Equal(p.Extra, records[p.Index]) {
-			t.Errorf("%q is proven", p.Extra)
 		}
 	})
 }
@@ -437,26 +318,4 @@ func FuzzKeys(f *testing.F) {
 			t.Error(err)
 		}
 	})
-}
-
-func record(n int64) []byte { return fmt.Appendf(nil, "record %d\n", n) }
-
-// stored returns the hashes of the log of that many records.
-func stored(size int64) tree.HashReader {
-	var all []tree.Hash
-	r := tlog.HashReaderFunc(func(indexes []int64) ([]tree.Hash, error) {
-		var hashes []tree.Hash
-		for _, i := range indexes {
-			hashes = append(hashes, all[i])
-		}
-		return hashes, nil
-	})
-	for n := range size {
-		more, err := tlog.StoredHashes(n, record(n), r)
-		if err != nil {
-			panic(err)
-		}
-		all = append(all, more...)
-	}
-	return r
 }

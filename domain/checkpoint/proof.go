@@ -96,12 +96,8 @@ func ParseProof(b []byte) (Proof, error) {
 	if len(lines[1:]) > tree.MaxProof {
 		return Proof{}, malformedProof("%d hashes; no proof has more than %d", len(lines[1:]), tree.MaxProof)
 	}
-	for i, line := range lines[1:] {
-		h, err := parseHash(line)
-		if err != nil {
-			return Proof{}, malformedProof("hash %d: %w", i+1, err)
-		}
-		p.Hashes = append(p.Hashes, h)
+	if p.Hashes, err = parseHashes(lines[1:]); err != nil {
+		return Proof{}, malformedProof("%w", err)
 	}
 	if _, err := Unverified(p.Checkpoint); err != nil {
 		return Proof{}, err
