@@ -1,9 +1,6 @@
 package domain
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // BadgesNoticed is Credly's thin notice: something happened, fetch it. It is a
 // hint, since nothing proves its sender.
@@ -127,13 +124,13 @@ func (e BadgesListed) Validate() error {
 	}
 	c.time("listed_at", e.ListedAt)
 	for i, b := range e.Badges {
-		at := fmt.Sprintf("badges/%d/", i)
-		c.id(at+"badge", b.Badge)
-		c.id(at+"template", b.Template)
-		c.text(at+"template_name", b.TemplateName)
-		c.id(at+"state", b.State)
-		c.time(at+"issued_at", b.IssuedAt)
-		c.time(at+"expires_at", b.ExpiresAt)
+		c.in("badges", i)
+		c.id("badge", b.Badge)
+		c.id("template", b.Template)
+		c.text("template_name", b.TemplateName)
+		c.id("state", b.State)
+		c.time("issued_at", b.IssuedAt)
+		c.time("expires_at", b.ExpiresAt)
 	}
 	return c.err
 }

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -29,12 +30,38 @@ type FieldError struct {
 func (e *FieldError) Error() string { return e.Field + " " + e.Reason }
 
 // check collects the first thing that is wrong with an event.
-type check struct{ err error }
+type check struct {
+	err   error
+	list  string // what is checked is within an element of this list; "": it is not
+	index int
+}
 
 func (c *check) fail(field, format string, args ...any) {
+	if c.list != "" {
+		field = strings.TrimSuffix(element(c.list, c.index, field), "/")
+	}
 	if c.err == nil {
 		c.err = &FieldError{field, fmt.Sprintf(format, args...)}
 	}
+}
+
+// in has what is checked next be within element i of a list, or be the element if
+// it has no name; "" ends that.
+func (c *check) in(list string, i int) { c.list, c.index = list, i }
+
+// element returns the path of a field of an element of a list.
+func element(list string, i int, field string) string {
+	return list + "/" + strconv.Itoa(i) + "/" + field
+}
+
+// isPlain reports whether s is printable ASCII.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
 }
 
 // id wants a text that can be a key: present, short, printable.
@@ -48,6 +75,7 @@ func (c *check) id(field, s string) {
 // label wants a text that can be a key, or none.
 func (c *check) label(field, s string) {
 	switch {
+	case len(s) <= MaxIDBytes && isPlain(s): // nearly all are
 	case len(s) > MaxIDBytes:
 		c.fail(field, "has %d bytes, more than %d", len(s), MaxIDBytes)
 	case !utf8.ValidString(s):
@@ -76,6 +104,7 @@ func Label(s string) string {
 // text wants free text, or none.
 func (c *check) text(field, s string) {
 	switch {
+	case len(s) <= MaxTextBytes && isPlain(s): // nearly all are
 	case len(s) > MaxTextBytes:
 		c.fail(field, "has %d bytes, more than %d", len(s), MaxTextBytes)
 	case !utf8.ValidString(s):
@@ -129,6 +158,8 @@ func CheckTime(t time.Time) error {
 func CheckDecimal(d decimal.Decimal) error {
 	exp := int(d.Exponent())
 	switch {
+	case -MaxScale <= exp && exp <= 0 && d.NumDigits() <= MaxDigits-MaxScale:
+		return nil // as nearly all are: too few digits to be too many
 	// A positive exponent stands for that many zeros; look before they are written out.
 	case exp > MaxDigits:
 		return fmt.Errorf("has more than %d digits", MaxDigits)

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -48,7 +47,7 @@ func (e CreditsReported) Validate() error {
 
 func (e *CreditsReported) personal(visit personalVisitor) {
 	for i := range e.Consumed {
-		visit(fmt.Sprintf("consumed/%d/description", i), &e.Consumed[i].Description)
+		visit(element("consumed", i, "description"), &e.Consumed[i].Description)
 	}
 }
 

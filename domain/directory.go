@@ -1,9 +1,6 @@
 package domain
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Person types: whose number space a person's id is from.
 const (
@@ -50,14 +47,18 @@ func (e DirectoryPersonSeen) Validate() error {
 	c.id("person", e.Person)
 	c.label("organization", e.Organization)
 	for i, r := range e.Roles {
-		c.id(fmt.Sprintf("roles/%d", i), r)
+		c.in("roles", i)
+		c.id("", r)
 	}
 	for i, g := range e.Groups {
-		c.id(fmt.Sprintf("groups/%d", i), g)
+		c.in("groups", i)
+		c.id("", g)
 	}
 	for i, a := range e.Attributes {
-		c.id(fmt.Sprintf("attributes/%d/name", i), a.Name)
+		c.in("attributes", i)
+		c.id("name", a.Name)
 	}
+	c.in("", 0)
 	c.label("activity", e.Activity)
 	c.personals(&e)
 	return c.err
@@ -67,7 +68,7 @@ func (e *DirectoryPersonSeen) personal(visit personalVisitor) {
 	visit("name", &e.Name)
 	visit("email", &e.Email)
 	for i := range e.Attributes {
-		visit(fmt.Sprintf("attributes/%d/value", i), &e.Attributes[i].Value)
+		visit(element("attributes", i, "value"), &e.Attributes[i].Value)
 	}
 }
 

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -56,15 +55,16 @@ func (e SalesSold) Validate() error {
 	c.id("order", e.Order)
 	c.label("number", e.Number)
 	for i, l := range e.Lines {
-		at := fmt.Sprintf("lines/%d/", i)
-		c.label(at+"item_type", l.ItemType)
-		c.label(at+"item", l.Item)
-		c.text(at+"name", l.Name)
-		c.number(at+"quantity", l.Quantity)
-		c.number(at+"price", l.Price)
-		c.number(at+"discount", l.Discount)
-		c.number(at+"amount", l.Amount)
+		c.in("lines", i)
+		c.label("item_type", l.ItemType)
+		c.label("item", l.Item)
+		c.text("name", l.Name)
+		c.number("quantity", l.Quantity)
+		c.number("price", l.Price)
+		c.number("discount", l.Discount)
+		c.number("amount", l.Amount)
 	}
+	c.in("", 0)
 	c.number("charges", e.Charges)
 	c.number("discounts", e.Discounts)
 	c.number("total", e.Total)
@@ -269,11 +269,14 @@ func (e SalesEntryPosted) Validate() error {
 		c.label(l.field, l.value)
 	}
 	for i, item := range e.Items {
-		item.check(&c, fmt.Sprintf("items/%d/", i))
+		c.in("items", i)
+		item.check(&c)
 	}
 	for i, p := range e.Payments {
-		p.check(&c, fmt.Sprintf("payments/%d/", i))
+		c.in("payments", i)
+		p.check(&c)
 	}
+	c.in("", 0)
 	c.number("debit", e.Debit)
 	c.number("credit", e.Credit)
 	c.id("currency", e.Currency)
@@ -285,27 +288,27 @@ func (e SalesEntryPosted) Validate() error {
 	return c.err
 }
 
-func (i EntryItem) check(c *check, at string) {
-	c.label(at+"id", i.ID)
-	c.label(at+"type_code", i.TypeCode)
-	c.label(at+"type_name", i.TypeName)
-	c.label(at+"nominal_code", i.NominalCode)
-	c.number(at+"quantity", i.Quantity)
-	c.number(at+"unit_cost", i.UnitCost)
-	c.number(at+"amount", i.Amount)
-	c.number(at+"tax", i.Tax)
-	c.label(at+"tax_name", i.TaxName)
-	c.time(at+"sent_at", i.SentAt)
-	c.time(at+"cancelled_at", i.CancelledAt)
+func (i EntryItem) check(c *check) {
+	c.label("id", i.ID)
+	c.label("type_code", i.TypeCode)
+	c.label("type_name", i.TypeName)
+	c.label("nominal_code", i.NominalCode)
+	c.number("quantity", i.Quantity)
+	c.number("unit_cost", i.UnitCost)
+	c.number("amount", i.Amount)
+	c.number("tax", i.Tax)
+	c.label("tax_name", i.TaxName)
+	c.time("sent_at", i.SentAt)
+	c.time("cancelled_at", i.CancelledAt)
 }
 
-func (p EntryPayment) check(c *check, at string) {
-	c.label(at+"id", p.ID)
-	c.number(at+"amount", p.Amount)
-	c.label(at+"method_code", p.MethodCode)
-	c.label(at+"status_code", p.StatusCode)
-	c.label(at+"reference", p.Reference)
-	c.time(at+"allocated_at", p.AllocatedAt)
+func (p EntryPayment) check(c *check) {
+	c.label("id", p.ID)
+	c.number("amount", p.Amount)
+	c.label("method_code", p.MethodCode)
+	c.label("status_code", p.StatusCode)
+	c.label("reference", p.Reference)
+	c.time("allocated_at", p.AllocatedAt)
 }
 
 func (e *SalesEntryPosted) personal(visit personalVisitor) {
@@ -313,7 +316,7 @@ func (e *SalesEntryPosted) personal(visit personalVisitor) {
 	visit("payer/name", &e.Payer.Name)
 	visit("posted_by/name", &e.PostedBy.Name)
 	for i := range e.Items {
-		visit(fmt.Sprintf("items/%d/description", i), &e.Items[i].Description)
+		visit(element("items", i, "description"), &e.Items[i].Description)
 	}
 	visit("description", &e.Description)
 }
