@@ -1,10 +1,15 @@
 // Package tree keeps the root of the log's Merkle tree up to date while records
-// are appended.
+// are appended, proves that a record is in the log and that the log only grew,
+// and checks such proofs.
+//
+// What it keeps true: a proof that was changed by a bit, or is checked against
+// another leaf, place, size or root, does not hold.
 //
 // The tree is that of RFC 6962, section 2.1: a leaf is SHA-256(0x00 ‖ record
 // bytes), a node SHA-256(0x01 ‖ left ‖ right), and a tree of n leaves splits at
 // the largest power of two below n. So a root depends on nothing but the records
-// in their order, and any Certificate Transparency tool can check it.
+// in their order, and any Certificate Transparency tool can check it. Proofs are
+// those of sections 2.1.1 and 2.1.2, tiles those of c2sp.org/tlog-tiles.
 package tree
 
 import (
@@ -35,15 +40,7 @@ type Frontier struct {
 func (f *Frontier) Size() int64 { return f.size }
 
 // Append adds a leaf.
-func (f *Frontier) Append(leaf Hash) {
-	for n := f.size; n&1 == 1; n >>= 1 {
-		last := len(f.hashes) - 1
-		leaf = tlog.NodeHash(f.hashes[last], leaf)
-		f.hashes = f.hashes[:last]
-	}
-	f.hashes = append(f.hashes, leaf)
-	f.size++
-}
+func (f *Frontier) Append(leaf Hash) { f.AppendTiled(leaf, func(Tile, Hash) {}) }
 
 // Root returns the root of the tree. That of the empty tree is the SHA-256 of
 // nothing.
