@@ -32,6 +32,17 @@ func NewMemory(p *Projection) *Memory {
 	return m
 }
 
+// Clone returns a copy that goes its own way from here: rows never change, so the
+// two share them.
+func (m *Memory) Clone() *Memory {
+	c := *m
+	c.tables = make(map[string]*memoryTable, len(m.tables))
+	for name, t := range m.tables {
+		c.tables[name] = &memoryTable{maps.Clone(t.rows), slices.Clip(t.journal)}
+	}
+	return &c
+}
+
 // Projection returns the projection whose tables these are.
 func (m *Memory) Projection() *Projection { return m.projection }
 

@@ -30,79 +30,83 @@ type Answer struct {
 // Ask answers a question to a view of p.
 //
 // As long as it is about all that p has folded, the rows come from the live
-// tables, and those of a journal up to any position as well. A question about
-// the past is answered by folding the log again in memory, up to the position
-// known and without what had not happened by then: the only way that is right
-// for every fold, since a late fact may change everything after it.
+// tables, and those of a journal up to any position as well. Any other question is
+// answered by folding the log again in memory, up to the position known and
+// without what had not happened by then: the only way that is right for every
+// fold, since a late fact may change everything after it.
+//
+// With as_of and known pinned the answer is a function of the log's first records
+// and of the version of p, and so the same for ever; but for personal texts, which
+// are erased everywhere at once. Live tables of another version do not answer it.
 func (e *Projector) Ask(ctx context.Context, p *projections.Projection, v projections.View, q projections.Query) (Answer, error) {
 	known, err := resolveKnown(ctx, e.db, q)
 	if err != nil {
 		return Answer{}, err
 	}
-	upTo := int64(0)
-	if v.Table.IsJournal() {
-		upTo = known
+	ask := question{Query: q, view: v, pinned: known > 0 && !q.AsOf.IsZero()}
+	if known > 0 {
+		if ask.known, err = stateAt(ctx, e.db, known); err != nil {
+			return Answer{}, err
+		}
 	}
-	s := v.Selection(q, upTo)
-	if v.Personal() && (s.Limit == 0 || s.Limit > projections.OpenAtOnce) {
+	page, answered, err := e.askLive(ctx, p, &ask)
+	if err == nil && !answered {
+		page, err = e.askPast(ctx, p, ask)
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	return ask.answer(page), nil
+}
+
+// A question is a query to a view, and what the log was like at the position that
+// it is about.
+type question struct {
+	projections.Query
+	view   projections.View
+	known  state // the zero one: what the live tables are at
+	pinned bool  // it says what is known, and as of when
+}
+
+// answer says what a page is about.
+func (q question) answer(page projections.Page) Answer {
+	return Answer{AsOf: q.AsOf, Known: q.known.position, Root: q.known.root, Page: page}
+}
+
+// everything reports whether all that is known had happened by then.
+func (q question) everything() bool { return !q.AsOf.Before(q.known.recordedAt) }
+
+// askLive completes the question, and answers it if the live tables can.
+func (e *Projector) askLive(ctx context.Context, p *projections.Projection, q *question) (page projections.Page, answered bool, err error) {
+	journal, upTo := q.view.Table.IsJournal(), int64(0)
+	if journal {
+		upTo = q.known.position
+	}
+	s := q.view.Selection(q.Query, upTo)
+	if q.view.Personal() && (s.Limit == 0 || s.Limit > projections.OpenAtOnce) {
 		// The keys are read while the rows are: over a second connection.
 		release, err := e.takeLong(ctx)
 		if err != nil {
-			return Answer{}, err
+			return page, false, err
 		}
 		defer release()
 	}
-	rows, err := openLive(ctx, e.db, p.Name, Follower(p), v.Table, s)
+	rows, err := openLive(ctx, e.db, p.Name, Follower(p), q.view.Table, s)
 	if err != nil {
-		return Answer{}, err
+		return page, false, err
 	}
+	defer func() { err = errors.Join(err, unreachable(rows.Close())) }()
 	live := rows.state
-	q.AsOf = orLatest(q.AsOf, e.now(), live.recordedAt)
-	if known == 0 {
-		known = live.position
+	if q.known.position == 0 {
+		q.known = live
 	}
-	past := known != live.position && (known > live.position || !v.Table.IsJournal())
-	if rows.rows != nil && !past && !q.AsOf.Before(live.recordedAt) {
-		page, err := v.Ask(ctx, rows, e.Opener, q, upTo)
-		if err = errors.Join(err, rows.Close()); err != nil {
-			return Answer{}, unreachable(err)
-		}
-		return label(ctx, e.db, q, live, known, page)
+	q.AsOf = orLatest(q.AsOf, e.now(), q.known.recordedAt)
+	there := q.known.position == live.position || journal && q.known.position < live.position
+	if rows.rows == nil || !there || !q.everything() || q.pinned && rows.version != p.Version {
+		return page, false, nil
 	}
-	if err := rows.Close(); err != nil {
-		return Answer{}, unreachable(err)
-	}
-	page, err := e.askPast(ctx, p, v, q, known)
-	if err != nil {
-		return Answer{}, err
-	}
-	return label(ctx, e.db, q, live, known, page)
-}
-
-// longQuestions is how many questions are answered at a time that need memory for
-// all rows of a projection, or two connections.
-const longQuestions = 2
-
-// takeLong waits until a long question may be answered.
-func (e *Projector) takeLong(ctx context.Context) (release func(), err error) {
-	select {
-	case e.long <- struct{}{}:
-		return func() { <-e.long }, nil
-	case <-ctx.Done():
-		return nil, domain.Errorf(domain.Unavailable, "view", "too many questions that take long are being answered: %w", context.Cause(ctx)).
-			WithHint("Try again, or ask about now and for fewer rows.")
-	}
-}
-
-// askPast answers a question from the records up to a position that had happened
-// by the moment asked for.
-func (e *Projector) askPast(ctx context.Context, p *projections.Projection, v projections.View, q projections.Query, known int64) (projections.Page, error) {
-	m := projections.NewMemory(p)
-	take := func(r *domain.Record) bool { return !r.EffectiveAt().After(q.AsOf) }
-	if err := foldMemory(ctx, e.db, m, known, take, nil); err != nil {
-		return projections.Page{}, err
-	}
-	return v.Ask(ctx, m, e.Opener, q, 0)
+	page, err = q.view.Ask(ctx, rows, e.Opener, q.Query, upTo)
+	return page, true, unreachable(err)
 }
 
 // orLatest returns the moment a question is about: the one it names, or now. No
@@ -116,18 +120,6 @@ func orLatest(asked, now, recordedAt time.Time) time.Time {
 		return recordedAt
 	}
 	return micros(now)
-}
-
-// label says which state of the log a page is about: the one at known, which is
-// looked up unless it is the one that was seen already.
-func label(ctx context.Context, q querier, query projections.Query, seen state, known int64, page projections.Page) (Answer, error) {
-	if seen.position != known {
-		var err error
-		if seen, err = stateAt(ctx, q, known); err != nil {
-			return Answer{}, err
-		}
-	}
-	return Answer{AsOf: query.AsOf, Known: known, Root: seen.root, Page: page}, nil
 }
 
 // A state is the log as it was when it ended at a position.
@@ -199,16 +191,18 @@ func positionBy(ctx context.Context, q querier, t time.Time, head int64) (int64,
 // swapped for others between two.
 type liveRows struct {
 	state   state
+	version int // of the projection that made them
 	columns []projections.Column
 	rows    *sql.Rows          // nil: the tables have not the columns of this version
 	first   []projections.Cell // nil: there are no rows
 }
 
 func openLive(ctx context.Context, q querier, schema, follower string, t projections.Table, s projections.Selection) (*liveRows, error) {
-	args := []any{follower}
+	args := []any{follower, schema}
 	inner, order := selectRows(relation(schema, t), t, s, &args)
-	query := `SELECT c.position, l.recorded_at, l.root, t.present, ` + prefixed("t.", columnNames(t.Columns())) + `
+	query := `SELECT c.position, p.version, l.recorded_at, l.root, t.present, ` + prefixed("t.", columnNames(t.Columns())) + `
 		FROM cursor c
+		JOIN projection p ON p.name = $2
 		LEFT JOIN log l ON l.position = c.position
 		LEFT JOIN LATERAL (SELECT true AS present, ` + inner + `) t ON true
 		WHERE c.follower = $1 ORDER BY ` + order
@@ -257,7 +251,7 @@ func (r *liveRows) scan() ([]projections.Cell, error) {
 	var recordedAt sql.NullTime
 	var root []byte
 	var present sql.NullBool
-	cells, err := scanCells(r.rows, r.columns, &r.state.position, &recordedAt, &root, &present)
+	cells, err := scanCells(r.rows, r.columns, &r.state.position, &r.version, &recordedAt, &root, &present)
 	if err != nil {
 		return nil, err
 	}

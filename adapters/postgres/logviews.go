@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"iter"
+	"strconv"
 	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -52,6 +53,9 @@ func optional(name string, typ projections.Type) projections.Column {
 const contradicts = `CASE WHEN d.status = 'conflict' THEN (
 		SELECT f.id FROM delivery f WHERE f.source = d.source AND f.key = d.key AND f.position < d.position ORDER BY f.position LIMIT 1
 	) END AS contradicts`
+
+// projectionsView is the one view of the log that is not of the log alone.
+const projectionsView = "projections"
 
 // LogViews returns the views of the log: its records, the deliveries they came
 // from, those in quarantine, and how the projections are doing.
@@ -109,9 +113,10 @@ func LogViews() []projections.View {
 		}, `SELECT l.position, l.delivery, l.source, coalesce(data->>'topic', '') AS topic, data->>'reason' AS reason, coalesce(data->>'field', '') AS field, recorded_at,
 				CASE WHEN r.position IS NULL THEN 'open' ELSE 'booked' END AS status, r.position AS booked, ` + contradicts + `
 			FROM log l JOIN delivery d ON d.id = l.delivery 
-				LEFT JOIN LATERAL (SELECT min(position) AS position FROM delivery r WHERE r.cause = l.delivery AND r.status = 'accepted' AND r.position <= $1) r ON true
+				LEFT JOIN LATERAL (SELECT min(r.position) AS position FROM delivery r JOIN log b USING (position)
+					WHERE r.cause = l.delivery AND r.status = 'accepted' AND r.position <= $1 AND least(r.received_at, b.recorded_at) <= $2) r ON true
 			WHERE kind = 'intake.quarantined.v1' AND l.position <= $1 AND least(occurred_at, recorded_at) <= $2`}},
-		{"Projections", logTable{"projections", []projections.Column{
+		{"Projections", logTable{projectionsView, []projections.Column{
 			column("name", projections.TypeText),
 			column("version", projections.TypeInteger),
 			column("status", projections.TypeText),
@@ -120,7 +125,7 @@ func LogViews() []projections.View {
 			column("lag", projections.TypeInteger),
 			optional("stopped_at", projections.TypeInteger),
 			optional("reason", projections.TypeText),
-			column("updated_at", projections.TypeTime),
+			optional("updated_at", projections.TypeTime), // asked about the past: when what it had seen last was recorded
 		}, `SELECT p.name, p.version::bigint, CASE WHEN p.stopped_at IS NULL THEN 'running' ELSE 'stopped' END AS status,
 				least(c.position, $1) AS position, $1 AS head, $1 - least(c.position, $1) AS lag, p.stopped_at, p.reason, c.updated_at
 			FROM projection p JOIN cursor c ON c.follower = 'projection/' || p.name WHERE $2::timestamptz IS NOT NULL`}},
@@ -137,6 +142,9 @@ func LogViews() []projections.View {
 }
 
 // AskLog answers a question to one of the [LogViews], as [Projector.Ask] does.
+//
+// How far a projection had come at some moment is nowhere recorded. Asked about
+// the past, log/projections therefore says how far it comes by the log alone.
 func (e *Projector) AskLog(ctx context.Context, _ *projections.Projection, v projections.View, q projections.Query) (Answer, error) {
 	t, ok := v.Table.(logTable)
 	if !ok {
@@ -146,33 +154,90 @@ func (e *Projector) AskLog(ctx context.Context, _ *projections.Projection, v pro
 	if err != nil {
 		return Answer{}, err
 	}
+	now := known == 0 && q.AsOf.IsZero()
 	if known == 0 {
 		if known, err = Head(ctx, e.db); err != nil {
 			return Answer{}, err
 		}
 	}
-	s, err := stateAt(ctx, e.db, known)
+	ask := question{Query: q, view: v}
+	if ask.known, err = stateAt(ctx, e.db, known); err != nil {
+		return Answer{}, err
+	}
+	ask.AsOf = orLatest(q.AsOf, e.now(), ask.known.recordedAt)
+	var page projections.Page
+	if t.name == projectionsView && !now {
+		page, err = e.askProjections(ctx, t, ask)
+	} else {
+		page, err = e.askTable(ctx, t, ask)
+	}
 	if err != nil {
 		return Answer{}, err
 	}
-	q.AsOf = orLatest(q.AsOf, e.now(), s.recordedAt)
-	if t.name == "projections" {
-		// What a projection has seen is not dated; how far the log went then is.
-		if known, err = positionBy(ctx, e.db, q.AsOf, known); err != nil {
-			return Answer{}, err
-		}
-	}
-	args := []any{known, q.AsOf}
-	inner, _ := selectRows(t.relation(), t, v.Selection(q, 0), &args)
+	return ask.answer(page), nil
+}
+
+// askTable answers a question from the log's own tables.
+func (e *Projector) askTable(ctx context.Context, t logTable, q question) (projections.Page, error) {
+	args := []any{q.known.position, q.AsOf}
+	inner, _ := selectRows(t.relation(), t, q.view.Selection(q.Query, 0), &args)
 	rows, err := e.db.QueryContext(ctx, `SELECT `+inner, args...)
 	if err != nil {
-		return Answer{}, unreachable(err)
+		return projections.Page{}, unreachable(err)
 	}
-	page, err := v.Ask(ctx, logRows{rows}, e.Opener, q, 0)
-	if err = errors.Join(err, rows.Close()); err != nil {
-		return Answer{}, unreachable(err)
+	page, err := q.view.Ask(ctx, logRows{rows}, e.Opener, q.Query, 0)
+	return page, unreachable(errors.Join(err, rows.Close()))
+}
+
+// askProjections answers a question about how far the projections came with what
+// was recorded by some moment in the past.
+func (e *Projector) askProjections(ctx context.Context, t logTable, q question) (projections.Page, error) {
+	position, err := positionBy(ctx, e.db, q.AsOf, q.known.position)
+	if err != nil {
+		return projections.Page{}, err
 	}
-	return label(ctx, e.db, q, s, known, page)
+	head, err := stateAt(ctx, e.db, position)
+	if err != nil {
+		return projections.Page{}, err
+	}
+	list, err := e.List(ctx)
+	if err != nil {
+		return projections.Page{}, err
+	}
+	m := projections.NewMemory(&projections.Projection{Tables: []projections.Table{t}})
+	for i, p := range e.all {
+		row, err := e.howFar(ctx, p, list[i], head)
+		if err != nil {
+			return projections.Page{}, err
+		}
+		m.Put(t, p.Name, row)
+	}
+	return q.view.Ask(ctx, m, e.Opener, q.Query, 0)
+}
+
+// howFar returns the row of a projection in log/projections: how far it comes in
+// a log that ends at head.
+func (e *Projector) howFar(ctx context.Context, p *projections.Projection, now ProjectionStatus, head state) ([]projections.Cell, error) {
+	n := func(n int64) projections.Cell { return projections.Cell{Text: strconv.FormatInt(n, 10)} }
+	null := projections.Cell{Null: true}
+	at, status, stoppedAt, reason := head, "running", null, null
+	if now.Version != p.Version || now.Position < head.position { // else it got beyond
+		_, err := e.fold(ctx, past{projection: p, known: head})
+		if stop, ok := errors.AsType[*projections.FoldError](err); ok {
+			at, err = stateAt(ctx, e.db, stop.Position-1)
+			status, stoppedAt, reason = "stopped", n(stop.Position), projections.Cell{Text: stop.Err.Error()}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return []projections.Cell{
+		{Text: p.Name},
+		n(int64(p.Version)),
+		{Text: status},
+		n(at.position), n(head.position), n(head.position - at.position),
+		stoppedAt, reason, projections.TimeCell(at.recordedAt),
+	}, nil
 }
 
 // logRows are the rows of one statement as a [projections.Source].

@@ -32,7 +32,8 @@ type Projector struct {
 	all []*projections.Projection
 	now func() time.Time
 
-	long chan struct{} // holds one for every long question being answered
+	long  chan struct{} // holds one for every long question being answered
+	pasts pasts
 }
 
 // NewProjector returns a projector over db, which must be a pool for the role
