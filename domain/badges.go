@@ -81,8 +81,8 @@ func (e BadgesReported) Validate() error {
 }
 
 func (e *BadgesReported) personal(visit personalVisitor) {
-	visit("name", &e.Name)
-	visit("email", &e.Email)
+	visit("name", someone(PersonUser, e.User), &e.Name)
+	visit("email", someone(PersonUser, e.User), &e.Email)
 }
 
 // BadgesListed says which badges of an employee an employer sees, and in which

@@ -47,7 +47,7 @@ func (e CreditsReported) Validate() error {
 
 func (e *CreditsReported) personal(visit personalVisitor) {
 	for i := range e.Consumed {
-		visit(element("consumed", i, "description"), &e.Consumed[i].Description)
+		visit(element("consumed", i, "description"), DataSubject{}, &e.Consumed[i].Description)
 	}
 }
 

@@ -65,10 +65,11 @@ func (e DirectoryPersonSeen) Validate() error {
 }
 
 func (e *DirectoryPersonSeen) personal(visit personalVisitor) {
-	visit("name", &e.Name)
-	visit("email", &e.Email)
+	who := someone(e.PersonType, e.Person)
+	visit("name", who, &e.Name)
+	visit("email", who, &e.Email)
 	for i := range e.Attributes {
-		visit(element("attributes", i, "value"), &e.Attributes[i].Value)
+		visit(element("attributes", i, "value"), who, &e.Attributes[i].Value)
 	}
 }
 
@@ -130,9 +131,10 @@ func (e DirectoryOrganizationSeen) Validate() error {
 }
 
 func (e *DirectoryOrganizationSeen) personal(visit personalVisitor) {
-	visit("description", &e.Description)
-	visit("email", &e.Email)
-	visit("address", &e.Address)
+	who := someone(SubjectOrganization, e.Organization)
+	visit("description", who, &e.Description)
+	visit("email", who, &e.Email)
+	visit("address", who, &e.Address)
 }
 
 // DirectoryOrganizationListed gives the attributes of a legal entity as a
@@ -267,6 +269,7 @@ func (e DirectoryEmploymentChanged) Validate() error {
 }
 
 func (e *DirectoryEmploymentChanged) personal(visit personalVisitor) {
-	visit("name", &e.Name)
-	visit("email", &e.Email)
+	who := someone(PersonEmployee, e.Employment)
+	visit("name", who, &e.Name)
+	visit("email", who, &e.Email)
 }

@@ -12,8 +12,8 @@
 // holds a name, an address or any other value of type [Personal]. Personal holds
 // only those, flat, each under the path of its field ("name",
 // "consumed/0/description"), in the order in which the fields are declared, empty
-// ones left out. They are kept apart so that a person can be forgotten while
-// every hash over the facts stays valid.
+// ones left out. They are kept apart, and sealed with a key of whom they are about
+// ([EncodeSealed]), so that a person can be forgotten while every hash stays valid.
 //
 // Both are compact, in the member order of the Go types, with HTML characters
 // unescaped. Amounts and quantities are decimal strings; times are RFC 3339 in
@@ -51,16 +51,41 @@ type Event interface {
 type Kind string
 
 // Personal is text about a person: a name, an address, free text that may hold
-// either. It is stored apart from the facts; see the package comment.
+// either. It is plain on its way into the log, and sealed in the log and in
+// everything that is derived from it; see the package comment.
 type Personal string
 
-// A personalVisitor is told every Personal field of an event, in the order of
-// its declaration, and may change it.
-type personalVisitor func(path string, p *Personal)
+// A DataSubject is whom a personal text is about, within a source.
+type DataSubject struct {
+	Type string // one of the Person constants, or [SubjectOrganization] or [SubjectName]
+	ID   string // the provider's id of them
+}
+
+// Types of data subjects that are no persons.
+const (
+	SubjectOrganization = "organization"
+	SubjectName         = "name" // somebody known by name only; their id is to be derived from the text
+)
+
+// someone is a data subject of the given type. The zero one, for whom no id is
+// known, is nobody in particular.
+func someone(typ, id string) DataSubject {
+	if id == "" {
+		return DataSubject{}
+	}
+	return DataSubject{typ, id}
+}
+
+// A personalVisitor is told every Personal field of an event and whom it is
+// about, in the order of its declaration, and may change it.
+type personalVisitor func(path string, about DataSubject, p *Personal)
+
+// A Sealer returns the sealed form of a text about somebody.
+type Sealer func(about DataSubject, text Personal) (Personal, error)
 
 // codec encodes and decodes the events of one kind.
 type codec struct {
-	encode func(Event) (data, personal []byte, err error)
+	encode func(Event, Sealer) (data, personal []byte, err error)
 	decode func(data, personal []byte) (Event, error)
 	read   func(data, personal []byte) (Event, bool) // quick, and may refuse what decode takes; see [wireForm]
 }
@@ -128,6 +153,11 @@ func KindsOf(events ...Event) []Kind {
 // Encode returns the wire form of e, or an error with code [Invalid] if e is
 // not valid. Personal is nil if e holds nothing personal.
 func Encode(e Event) (data, personal []byte, err error) {
+	return EncodeSealed(e, func(_ DataSubject, text Personal) (Personal, error) { return text, nil })
+}
+
+// EncodeSealed is [Encode] with every personal text in its sealed form.
+func EncodeSealed(e Event, seal Sealer) (data, personal []byte, err error) {
 	op := "encode " + string(e.Kind())
 	c, ok := kinds[e.Kind()]
 	if !ok {
@@ -136,7 +166,7 @@ func Encode(e Event) (data, personal []byte, err error) {
 	if err := e.Validate(); err != nil {
 		return nil, nil, Errorf(Invalid, op, "%w", err)
 	}
-	return c.encode(e)
+	return c.encode(e, seal)
 }
 
 // Decode is the inverse of [Encode], and of nothing else: it refuses bytes that
@@ -169,7 +199,7 @@ func (c codec) decodeStrictly(k Kind, data, personal []byte) (Event, error) {
 	if err := e.Validate(); err != nil {
 		return nil, notValid(k, err)
 	}
-	data2, personal2, err := c.encode(e)
+	data2, personal2, err := c.encode(e, nil)
 	switch {
 	case err != nil:
 		return nil, Errorf(Differs, op, "%w", err)
@@ -208,13 +238,13 @@ func kind[E Event]() namedCodec {
 			}
 			return read(data, personal)
 		},
-		encode: func(ev Event) ([]byte, []byte, error) {
+		encode: func(ev Event, seal Sealer) ([]byte, []byte, error) {
 			e := ev.(E)
 			data, err := Marshal(e)
 			if err != nil {
 				return nil, nil, err
 			}
-			personal, err := marshalPersonal(&e)
+			personal, err := marshalPersonal(&e, seal)
 			return data, personal, err
 		},
 		decode: func(data, personal []byte) (Event, error) {
@@ -253,20 +283,30 @@ func unmarshalStrict(data []byte, v any) error {
 	return nil
 }
 
-func marshalPersonal(e any) ([]byte, error) {
+// marshalPersonal returns the personal part of e. Without a sealer its texts are
+// written as they are.
+func marshalPersonal(e any, seal Sealer) ([]byte, error) {
 	v, ok := e.(interface{ personal(personalVisitor) })
 	if !ok {
 		return nil, nil
 	}
 	var b bytes.Buffer
 	var failed error
-	v.personal(func(path string, p *Personal) {
-		if *p == "" {
+	v.personal(func(path string, about DataSubject, p *Personal) {
+		if *p == "" || failed != nil {
 			return
 		}
-		text, err := Marshal(string(*p))
+		sealed, err := *p, error(nil)
+		if seal != nil {
+			sealed, err = seal(about, *p)
+		}
+		var text []byte
+		if err == nil {
+			text, err = Marshal(string(sealed))
+		}
 		if err != nil {
 			failed = err
+			return
 		}
 		if b.Len() == 0 {
 			b.WriteByte('{')
@@ -293,7 +333,7 @@ func unmarshalPersonal(personal []byte, e any) error {
 		return err
 	}
 	if v, ok := e.(interface{ personal(personalVisitor) }); ok {
-		v.personal(func(path string, p *Personal) {
+		v.personal(func(path string, _ DataSubject, p *Personal) {
 			*p = m[path]
 			delete(m, path)
 		})

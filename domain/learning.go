@@ -38,10 +38,21 @@ func (c *check) learning(l Learner, s Subject) {
 	c.text("subject_name", s.SubjectName)
 }
 
-func (l *Learner) personal(visit personalVisitor) {
-	visit("name", &l.Name)
-	visit("email", &l.Email)
+// visit visits what is personal of a learner of s. Candidates register for
+// pathways; whoever learns anything else has an account.
+func (l *Learner) visit(s Subject, visit personalVisitor) {
+	who := someone(PersonUser, l.Person)
+	if s.SubjectType == SubjectPathway {
+		who = someone(PersonCandidate, l.Person)
+	}
+	visit("name", who, &l.Name)
+	visit("email", who, &l.Email)
 }
+
+func (e *LearningEnrolled) personal(visit personalVisitor)   { e.Learner.visit(e.Subject, visit) }
+func (e *LearningProgressed) personal(visit personalVisitor) { e.Learner.visit(e.Subject, visit) }
+func (e *LearningTested) personal(visit personalVisitor)     { e.Learner.visit(e.Subject, visit) }
+func (e *LearningListed) personal(visit personalVisitor)     { e.Learner.visit(e.Subject, visit) }
 
 // LearningEnrolled says that a person was enrolled.
 type LearningEnrolled struct {
@@ -156,8 +167,8 @@ func (e LearningCompleted) Validate() error {
 }
 
 func (e *LearningCompleted) personal(visit personalVisitor) {
-	e.Learner.personal(visit)
-	visit("certificate/url", &e.Certificate.URL)
+	e.Learner.visit(e.Subject, visit)
+	visit("certificate/url", someone(PersonUser, e.Person), &e.Certificate.URL)
 }
 
 // Outcomes of a test.

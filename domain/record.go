@@ -24,19 +24,19 @@ import (
 //	source acme-tahdah
 //	occurred_at 2026-03-01T09:00:00.000000Z
 //	recorded_at 2026-03-01T09:00:01.250000Z
-//	delivery 01KHV3Q0000000000000000001
-//	body aa0586ff63f5013cc811b3bca1faff1baf966364c61d060b133b98cf719c3d12
+//	delivery 01KHV3Q0000000000000000001 aa0586ff63f5013cc811b3bca1faff1baf966364c61d060b133b98cf719c3d12
 //	cause -
 //	test false
 //	personal -
 //	data {"line":"70412","template":"318","remaining":"14"}
 //
-// Times have six fraction digits. Body is the hexadecimal SHA-256 of the
-// delivery's exact bytes. Cause is the id of the delivery or record this one
-// follows from, or "-". Personal is the hexadecimal SHA-256 of the sealed
-// personal part (see [SealPersonal]), or "-" if there is none: the leaf commits
-// to it without holding it. Data is the wire form of the event. No value holds
-// a newline, so the bytes can be read in one way only.
+// Times have six fraction digits. Delivery is the id of the delivery that caused
+// the record and the hexadecimal SHA-256 of its bytes (see [Envelope]). Cause is
+// the id of the delivery or record this one follows from, or "-". Personal is the
+// hexadecimal SHA-256 of the personal part of the event, whose texts are sealed,
+// or "-" if there is none: the leaf commits to it without holding it. Data is the
+// wire form of the event. No value holds a newline, so the bytes can be read in
+// one way only.
 type Record struct {
 	Position   int64     // 1 for the oldest; no number is left out
 	ID         ulid.ULID // assigned once, when first appended
@@ -45,11 +45,11 @@ type Record struct {
 	OccurredAt time.Time // when it happened, as far as the provider says; else when it was received
 	RecordedAt time.Time // when it entered the log; never before an earlier record's
 	Delivery   ulid.ULID // the delivery that caused it
-	BodySHA256 [32]byte  // of that delivery
+	Envelope   [32]byte  // SHA-256 of that delivery's bytes
 	Cause      ulid.ULID // what it follows from, if not only from its delivery; zero: nothing
 	Test       bool      // the provider marked it as a test: projections leave it out
 	Data       []byte    // wire form of the event, without its personal part
-	Personal   []byte    // sealed personal part; nil if there is none
+	Personal   []byte    // wire form of its personal part, sealed; nil if there is none
 	Event      Event     // decoded from Kind, Data and Personal; nil until asked for
 }
 
@@ -99,8 +99,8 @@ func (r *Record) AppendBytes(b []byte) []byte {
 	b = r.RecordedAt.UTC().AppendFormat(b, recordTime)
 	b = append(b, "\ndelivery "...)
 	b = appendULID(b, r.Delivery)
-	b = append(b, "\nbody "...)
-	b = hex.AppendEncode(b, r.BodySHA256[:])
+	b = append(b, ' ')
+	b = hex.AppendEncode(b, r.Envelope[:])
 	b = append(b, "\ncause "...)
 	b = appendULID(b, r.Cause)
 	b = append(b, "\ntest "...)
@@ -128,37 +128,9 @@ func appendULID(b []byte, id ulid.ULID) []byte {
 }
 
 // Decode sets r.Event from its stored form. If that fails, Event stays nil.
-func (r *Record) Decode() error {
-	personal, err := OpenPersonal(r.Personal)
-	if err != nil {
-		return Errorf(Differs, "decode record "+strconv.FormatInt(r.Position, 10), "%w", err)
-	}
-	if r.Event, err = Decode(r.Kind, r.Data, personal); err != nil {
+func (r *Record) Decode() (err error) {
+	if r.Event, err = Decode(r.Kind, r.Data, r.Personal); err != nil {
 		return Errorf(Differs, "decode record "+strconv.FormatInt(r.Position, 10), "%w", err)
 	}
 	return nil
-}
-
-// SealPersonal wraps the personal part of an event for storage. The result is
-// one byte 0x00, the 32 bytes of salt, and the JSON. The salt must be random: it
-// keeps the hash of a guessable name from being guessed.
-func SealPersonal(salt [32]byte, personal []byte) []byte {
-	if len(personal) == 0 {
-		return nil
-	}
-	sealed := make([]byte, 0, 1+len(salt)+len(personal))
-	sealed = append(sealed, 0)
-	sealed = append(sealed, salt[:]...)
-	return append(sealed, personal...)
-}
-
-// OpenPersonal is the inverse of [SealPersonal].
-func OpenPersonal(sealed []byte) ([]byte, error) {
-	switch {
-	case len(sealed) == 0:
-		return nil, nil
-	case sealed[0] != 0 || len(sealed) < 33:
-		return nil, Errorf(Differs, "open personal part", "unknown form %#x", sealed[0])
-	}
-	return sealed[33:], nil
 }

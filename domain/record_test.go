@@ -18,7 +18,7 @@ import (
 
 // The bytes that a leaf commits to, as the comment of Record has them.
 func ExampleRecord_AppendBytes() {
-	body, err := hex.DecodeString("aa0586ff63f5013cc811b3bca1faff1baf966364c61d060b133b98cf719c3d12")
+	envelope, err := hex.DecodeString("aa0586ff63f5013cc811b3bca1faff1baf966364c61d060b133b98cf719c3d12")
 	if err != nil {
 		panic(err)
 	}
@@ -30,7 +30,7 @@ func ExampleRecord_AppendBytes() {
 		OccurredAt: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC),
 		RecordedAt: time.Date(2026, 3, 1, 9, 0, 1, 250_000_000, time.UTC),
 		Delivery:   ulid.MustParse("01KHV3Q0000000000000000001"),
-		BodySHA256: [32]byte(body),
+		Envelope:   [32]byte(envelope),
 		Data:       []byte(`{"line":"70412","template":"318","remaining":"14"}`),
 	}
 	fmt.Printf("%s", r.AppendBytes(nil))
@@ -42,8 +42,7 @@ func ExampleRecord_AppendBytes() {
 	// source acme-tahdah
 	// occurred_at 2026-03-01T09:00:00.000000Z
 	// recorded_at 2026-03-01T09:00:01.250000Z
-	// delivery 01KHV3Q0000000000000000001
-	// body aa0586ff63f5013cc811b3bca1faff1baf966364c61d060b133b98cf719c3d12
+	// delivery 01KHV3Q0000000000000000001 aa0586ff63f5013cc811b3bca1faff1baf966364c61d060b133b98cf719c3d12
 	// cause -
 	// test false
 	// personal -
@@ -59,10 +58,10 @@ func record() domain.Record {
 		OccurredAt: at("2026-03-01T09:00:00Z"),
 		RecordedAt: at("2026-03-01T09:00:01.25Z"),
 		Delivery:   ulid.MustParse("01KHV3Q0000000000000000001"),
-		BodySHA256: sha256.Sum256([]byte("body")),
+		Envelope:   sha256.Sum256([]byte("envelope")),
 		Cause:      ulid.MustParse("01KHV3Q0000000000000000002"),
 		Data:       []byte(`{"line":"70412","template":"318","remaining":"14","consumed":[{}]}`),
-		Personal:   domain.SealPersonal([32]byte{1}, []byte(`{"consumed/0/description":"exam"}`)),
+		Personal:   []byte(`{"consumed/0/description":"sealed.1.abc"}`),
 	}
 }
 
@@ -77,11 +76,11 @@ func TestLeafCoversEveryField(t *testing.T) {
 		"OccurredAt": func(r *domain.Record) { r.OccurredAt = r.OccurredAt.Add(time.Microsecond) },
 		"RecordedAt": func(r *domain.Record) { r.RecordedAt = r.RecordedAt.Add(time.Microsecond) },
 		"Delivery":   func(r *domain.Record) { r.Delivery[0]++ },
-		"BodySHA256": func(r *domain.Record) { r.BodySHA256[31]++ },
+		"Envelope":   func(r *domain.Record) { r.Envelope[31]++ },
 		"Cause":      func(r *domain.Record) { r.Cause = ulid.ULID{} },
 		"Test":       func(r *domain.Record) { r.Test = true },
 		"Data":       func(r *domain.Record) { r.Data = bytes.Replace(r.Data, []byte("14"), []byte("15"), 1) },
-		"Personal":   func(r *domain.Record) { r.Personal = domain.SealPersonal([32]byte{2}, r.Personal[33:]) },
+		"Personal":   func(r *domain.Record) { r.Personal = bytes.Replace(r.Personal, []byte("abc"), []byte("abd"), 1) },
 	}
 	seen := map[string]string{string(new(record()).AppendBytes(nil)): "none"}
 	for field := range reflect.TypeFor[domain.Record]().Fields() {
@@ -148,7 +147,7 @@ func TestNoEventForgesALine(t *testing.T) {
 				continue // never appended
 			}
 			r := record()
-			r.Kind, r.Data, r.Personal = e.Kind(), data, domain.SealPersonal([32]byte{}, personal)
+			r.Kind, r.Data, r.Personal = e.Kind(), data, personal
 			if got := r.AppendBytes(nil); bytes.Count(got, []byte("\n")) != lines {
 				t.Fatalf("a line too many:\n%s", got)
 			}
@@ -165,15 +164,14 @@ func TestRecordDecode(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, ok := r.Event.(domain.CreditsReported)
-	if !ok || e.Line != "70412" || e.Consumed[0].Description != "exam" {
+	if !ok || e.Line != "70412" || e.Consumed[0].Description != "sealed.1.abc" {
 		t.Errorf("Event = %+v", r.Event)
 	}
 	for name, change := range map[string]func(*domain.Record){
-		"data cut":          func(r *domain.Record) { r.Data = r.Data[:10] },
-		"other kind":        func(r *domain.Record) { r.Kind = "badges.deleted.v1" },
-		"personal cut":      func(r *domain.Record) { r.Personal = r.Personal[:40] },
-		"personal salt cut": func(r *domain.Record) { r.Personal = r.Personal[:20] },
-		"personal form":     func(r *domain.Record) { r.Personal[0] = 9 },
+		"data cut":       func(r *domain.Record) { r.Data = r.Data[:10] },
+		"other kind":     func(r *domain.Record) { r.Kind = "badges.deleted.v1" },
+		"personal cut":   func(r *domain.Record) { r.Personal = r.Personal[:20] },
+		"personal field": func(r *domain.Record) { r.Personal = []byte(`{"name":"sealed.1.abc"}`) },
 	} {
 		r := record()
 		change(&r)
@@ -181,23 +179,6 @@ func TestRecordDecode(t *testing.T) {
 		if domain.CodeOf(err) != domain.Differs || !strings.Contains(err.Error(), "record 7") {
 			t.Errorf("%s: %v, want code %q and the position", name, err, domain.Differs)
 		}
-	}
-}
-
-func TestSealPersonal(t *testing.T) {
-	text := []byte(`{"name":"Amina"}`)
-	a, b := domain.SealPersonal([32]byte{1}, text), domain.SealPersonal([32]byte{2}, text)
-	if bytes.Equal(a, b) {
-		t.Error("the salt does not show")
-	}
-	if opened, err := domain.OpenPersonal(a); err != nil || !bytes.Equal(opened, text) {
-		t.Errorf("opened %q, %v", opened, err)
-	}
-	if sealed := domain.SealPersonal([32]byte{1}, nil); sealed != nil {
-		t.Errorf("nothing was sealed as %x", sealed)
-	}
-	if opened, err := domain.OpenPersonal(nil); err != nil || opened != nil {
-		t.Errorf("nothing was opened as %q, %v", opened, err)
 	}
 }
 

@@ -79,8 +79,9 @@ func (e SalesSold) Validate() error {
 }
 
 func (e *SalesSold) personal(visit personalVisitor) {
-	visit("buyer/name", &e.Buyer.Name)
-	visit("buyer/email", &e.Buyer.Email)
+	who := someone(PersonUser, e.Buyer.Person)
+	visit("buyer/name", who, &e.Buyer.Name)
+	visit("buyer/email", who, &e.Buyer.Email)
 }
 
 // SalesListed says what a provider's API listed of an order. It is the sale if no
@@ -219,6 +220,14 @@ type Party struct {
 // IsZero reports whether p holds no facts; see [Buyer.IsZero].
 func (p Party) IsZero() bool { return p.ID == "" && p.EntityType == "" }
 
+// subject returns whom the name is about. One without an id is known by the name.
+func (p Party) subject() DataSubject {
+	if p.ID == "" {
+		return DataSubject{Type: SubjectName}
+	}
+	return DataSubject{SubjectOrganization, p.ID}
+}
+
 // An EntryItem is one item of an invoice.
 type EntryItem struct {
 	ID          string          `json:"id,omitempty"`
@@ -312,11 +321,11 @@ func (p EntryPayment) check(c *check) {
 }
 
 func (e *SalesEntryPosted) personal(visit personalVisitor) {
-	visit("beneficiary/name", &e.Beneficiary.Name)
-	visit("payer/name", &e.Payer.Name)
-	visit("posted_by/name", &e.PostedBy.Name)
+	visit("beneficiary/name", e.Beneficiary.subject(), &e.Beneficiary.Name)
+	visit("payer/name", e.Payer.subject(), &e.Payer.Name)
+	visit("posted_by/name", someone(PersonCandidate, e.PostedBy.ID), &e.PostedBy.Name)
 	for i := range e.Items {
-		visit(element("items", i, "description"), &e.Items[i].Description)
+		visit(element("items", i, "description"), DataSubject{}, &e.Items[i].Description)
 	}
-	visit("description", &e.Description)
+	visit("description", DataSubject{}, &e.Description)
 }

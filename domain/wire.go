@@ -177,7 +177,7 @@ func (r *wire) moment() (t time.Time, ok bool) {
 // personal reads the personal part of e, which must be all that is left.
 func (r *wire) personal(e interface{ personal(personalVisitor) }) bool {
 	ok, first := r.eatByte('{'), true
-	e.personal(func(path string, p *Personal) {
+	e.personal(func(path string, _ DataSubject, p *Personal) {
 		rest := r.rest
 		*p = ""
 		if !ok || !first && !r.eatByte(',') {

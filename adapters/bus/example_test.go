@@ -73,7 +73,9 @@ func exampleLog(ctx context.Context) (db *sql.DB, dsn string, publisher message.
 	must(err)
 	db, err = postgres.Open(ctx, dsn, postgres.RoleOwner, 8)
 	must(err)
-	appender := postgres.NewAppender(db)
+	keys, err := postgrestest.OpenKeys(ctx, dsn, db)
+	must(err)
+	appender := postgres.NewAppender(db, keys)
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { must(appender.Run(ctx)) })

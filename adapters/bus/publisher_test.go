@@ -8,6 +8,8 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/daybook-ledger/daybook/adapters/bus"
+	"github.com/daybook-ledger/daybook/adapters/postgres"
+	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
 	"github.com/daybook-ledger/daybook/domain"
 )
 
@@ -60,13 +62,13 @@ func TestPublish(t *testing.T) {
 	}
 
 	// As it was sent, with its headers.
-	var body, key, verified, topic, header string
-	if err := db.pool.QueryRow(`SELECT body, key, verified, topic, header->'occurred_at'->>0 FROM delivery WHERE position = 2`).
-		Scan(&body, &key, &verified, &topic, &header); err != nil {
+	d, err := postgres.ReadDelivery(t.Context(), db.pool, postgrestest.Keys(t, db.url), ulid.MustParse(second.Metadata.Get("delivery")))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if body != payload || key != "message/2" || verified != "bus" || topic != "intake.unrecognized.v1" || header != "2026-03-01T10:00:00.5+01:00" {
-		t.Errorf("delivery %s %s %s %s %s", body, key, verified, topic, header)
+	if header := d.Header["occurred_at"]; string(d.Body) != payload || d.Verified != "bus" || d.Topic != "intake.unrecognized.v1" ||
+		len(header) != 1 || header[0] != "2026-03-01T10:00:00.5+01:00" {
+		t.Errorf("delivery %s %s %s %s", d.Body, d.Verified, d.Topic, header)
 	}
 }
 

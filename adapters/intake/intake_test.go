@@ -206,7 +206,8 @@ func TestRefuse(t *testing.T) {
 // stopped is a log that cannot be reached: an appender whose time is over.
 func stopped(t *testing.T) *postgres.Appender {
 	t.Helper()
-	a := postgres.NewAppender(postgrestest.Open(t, postgrestest.URL(t), postgres.RoleWriter))
+	url := postgrestest.URL(t)
+	a := postgres.NewAppender(postgrestest.Open(t, url, postgres.RoleWriter), postgrestest.Keys(t, url))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := a.Run(ctx); err != nil {

@@ -42,6 +42,7 @@ const (
 // head for one batch.
 type Appender struct {
 	db    *sql.DB
+	keys  *Keyring
 	queue chan *prepared
 	done  chan struct{} // closed when Run returns
 	stats struct{ batches, records, retries atomic.Int64 }
@@ -54,11 +55,11 @@ type Appender struct {
 	rows   *params
 }
 
-// NewAppender returns an appender to the log in db, which must be a pool for
-// the role [RoleWriter] with at least one connection to spare. Nothing is appended
-// until Run runs.
-func NewAppender(db *sql.DB) *Appender {
-	return &Appender{db: db, queue: make(chan *prepared, queueLength), done: make(chan struct{}), rows: newParams()}
+// NewAppender returns an appender to the log in db, which must be a pool for the
+// role [RoleWriter] with at least one connection to spare. What is personal is
+// sealed with keys. Nothing is appended until Run runs.
+func NewAppender(db *sql.DB, keys *Keyring) *Appender {
+	return &Appender{db: db, keys: keys, queue: make(chan *prepared, queueLength), done: make(chan struct{}), rows: newParams()}
 }
 
 // Stats says how much has been appended since the start, and how many deliveries
@@ -76,7 +77,7 @@ func (a *Appender) Stats() Stats {
 // or may not have been recorded: appending the same delivery again is safe and
 // tells which.
 func (a *Appender) Append(ctx context.Context, d domain.Delivery) (domain.Receipt, error) {
-	p, err := prepare(d)
+	p, err := prepare(ctx, a.keys, d)
 	if err != nil {
 		return domain.Receipt{}, err
 	}
@@ -182,6 +183,15 @@ func (a *Appender) commitBatch(ctx context.Context, batch []*prepared, interrupt
 			a.head = nil
 			answerAll(batch, unavailable(err))
 			return
+		case keyRaced(err):
+			// Somebody else has made the key of a new person just now.
+			a.head = nil
+			if err := a.reseal(ctx, batch); err != nil {
+				answerAll(batch, unavailable(err))
+				return
+			}
+			a.stats.retries.Add(1)
+			continue
 		case len(batch) == 1:
 			a.head = nil
 			answerAll(batch, domain.Errorf(domain.CodeOf(err), "append", "%w", err))
@@ -193,6 +203,19 @@ func (a *Appender) commitBatch(ctx context.Context, batch []*prepared, interrupt
 		}
 		return
 	}
+}
+
+// reseal seals a batch again, with the keys that are in the database by now.
+func (a *Appender) reseal(ctx context.Context, batch []*prepared) error {
+	for _, p := range batch {
+		a.keys.forget(p.keys.used)
+	}
+	for _, p := range batch {
+		if err := p.reseal(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func answerAll(batch []*prepared, err error) {
@@ -285,7 +308,7 @@ func (a *Appender) look(ctx context.Context, stmt *sql.Stmt, batch []*prepared, 
 // write plans the batch after h and writes the plan. It reports false if the
 // head is elsewhere by now or, if guarded, if something may be a repetition.
 func (a *Appender) write(ctx context.Context, stmt *sql.Stmt, batch []*prepared, h head, e *existing, guarded bool) ([]answer, bool, error) {
-	pl, err := newPlan(batch, h, e, time.Now(), a.rows)
+	pl, err := newPlan(ctx, batch, h, e, time.Now(), a.rows)
 	if err != nil {
 		return nil, false, err
 	}
@@ -305,6 +328,7 @@ func (a *Appender) write(ctx context.Context, stmt *sql.Stmt, batch []*prepared,
 			return nil, false, domain.Errorf(domain.Internal, "append", "wrote %d records of %d", written, planned)
 		}
 	}
+	a.keys.stored(pl.newKeys)
 	a.head = &pl.after
 	a.stats.records.Add(planned)
 	return pl.answers, true, a.complete(ctx, pl)

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"fmt"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/seal"
 	"github.com/daybook-ledger/daybook/domain/tree"
 )
 
@@ -70,13 +72,16 @@ func checkLog(t *testing.T, db *sql.DB) []*domain.Record {
 	}
 	var f tree.Frontier
 	for i, r := range records {
-		var leaf, root, body []byte
-		err := db.QueryRowContext(ctx, `SELECT leaf, root, body_sha256 FROM log JOIN delivery ON delivery.id = log.delivery WHERE log.position = $1`, r.Position).
-			Scan(&leaf, &root, &body)
+		var leaf, root []byte
+		err := db.QueryRowContext(ctx, `SELECT leaf, root FROM log WHERE position = $1`, r.Position).Scan(&leaf, &root)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.BodySHA256 = [32]byte(body)
+		e, err := postgres.ReadEnvelope(ctx, db, r.Delivery)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Envelope = sha256.Sum256(e.AppendBytes(nil))
 		f.Append(tree.Leaf(r.AppendBytes(nil)))
 		if got := f.Root(); r.Position != int64(i+1) || got != tree.Hash(root) {
 			t.Fatalf("record %d: position %d, root %v, want %x", i+1, r.Position, got, root)
@@ -131,9 +136,22 @@ func TestAppend(t *testing.T) {
 	if err := records[0].Decode(); err != nil {
 		t.Fatal(err)
 	}
-	if e := records[0].Event.(domain.CreditsReported); e.Consumed[0].Description != "Level 1, Amina" || !e.Remaining.Equal(decimal.NewFromInt(14)) {
+	if e := records[0].Event.(domain.CreditsReported); opened(t, url, string(e.Consumed[0].Description)) != "Level 1, Amina" || !e.Remaining.Equal(decimal.NewFromInt(14)) {
 		t.Errorf("decoded %+v", e)
 	}
+}
+
+// opened returns the plain text of one that is sealed.
+func opened(t *testing.T, url, text string) string {
+	t.Helper()
+	if !seal.IsText(text) {
+		t.Errorf("%q is not sealed", text)
+	}
+	texts, err := postgrestest.Keys(t, url).Open(t.Context(), []string{text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return texts[0]
 }
 
 // TestScope plays 14, 14, 15, 14: the second is a repetition, the fourth is not.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 
 	"github.com/daybook-ledger/daybook/projections"
 )
@@ -78,4 +79,10 @@ func connectionLost(err error) bool {
 		return e.Code.Class() == "57" && e.Code != "57014" || e.Code.Class() == "08" || e.Code.Class() == "28" || e.Code.Class() == "3D"
 	}
 	return false
+}
+
+// keyRaced reports whether err says that a subject has a key already.
+func keyRaced(err error) bool {
+	e := pq.As(err, pqerror.UniqueViolation)
+	return e != nil && e.Constraint == "data_key_subject_key"
 }

@@ -15,13 +15,13 @@ import (
 )
 
 // A StoredDelivery is a delivery as it is in the log, with what became of it.
-// What its translator said of it beyond topic, key, test and flags is not stored:
-// it is in the records.
+// What its translator said of it beyond topic, test and flags is not stored, or so
+// that it can be recognised only: it is in the records.
 type StoredDelivery struct {
 	domain.Delivery
 	Position   int64 // of its first record
 	Status     domain.Status
-	SHA256     []byte                 // of the body
+	Erased     bool                   // its key was destroyed: header and body are empty
 	Records    []domain.ReceiptRecord // those it caused
 	Field      string                 // why it is not booked: the field, if one is to blame,
 	Reason     string                 // and what is wrong; "" if it is booked
@@ -29,20 +29,21 @@ type StoredDelivery struct {
 }
 
 // ReadDelivery returns a delivery, or an error with code NotFound.
-func ReadDelivery(ctx context.Context, q querier, id ulid.ULID) (StoredDelivery, error) {
+func ReadDelivery(ctx context.Context, q querier, keys *Keyring, id ulid.ULID) (StoredDelivery, error) {
 	d := StoredDelivery{Delivery: domain.Delivery{ID: id}}
 	var (
 		records       int
 		cause, replay sql.NullString
-		key, reason   sql.NullString
+		reason        sql.NullString
+		sealed        []byte
 		field         sql.NullString
 		flags         string
 		header        []byte
 	)
-	err := q.QueryRowContext(ctx, `SELECT d.position, records, d.source, topic, key, status, d.test, flags, verified, received_at, d.cause, header, body, body_sha256, fetched, replay,
+	err := q.QueryRowContext(ctx, `SELECT d.position, records, d.source, topic, status, d.test, flags, verified, received_at, d.cause, header, body, fetched, replay,
 			(SELECT r.id FROM delivery r WHERE r.cause = d.id AND r.replay), l.data->>'field', l.data->>'reason'
 		FROM delivery d JOIN log l USING (position) WHERE d.id = $1`, id.String()).
-		Scan(&d.Position, &records, &d.Source, &d.Topic, &key, &d.Status, &d.Test, &flags, &d.Verified, &d.ReceivedAt, &cause, &header, &d.Body, &d.SHA256,
+		Scan(&d.Position, &records, &d.Source, &d.Topic, &d.Status, &d.Test, &flags, &d.Verified, &d.ReceivedAt, &cause, &header, &sealed,
 			&d.Fetched, &d.Replay, &replay, &field, &reason)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -50,12 +51,18 @@ func ReadDelivery(ctx context.Context, q querier, id ulid.ULID) (StoredDelivery,
 	case err != nil:
 		return d, unreachable(err)
 	}
-	d.ReceivedAt, d.Key = d.ReceivedAt.UTC(), key.String
+	d.ReceivedAt = d.ReceivedAt.UTC()
 	if flags != "" {
 		d.Flags = strings.Split(flags, ",")
 	}
 	if d.Status != domain.Accepted {
 		d.Field, d.Reason = field.String, reason.String
+	}
+	header, d.Body, err = keys.openDelivery(ctx, q, id.String(), header, sealed)
+	if d.Erased = errors.Is(err, errErased); d.Erased {
+		header = []byte("{}")
+	} else if err != nil {
+		return d, err
 	}
 	if err := json.Unmarshal(header, &d.Header); err != nil {
 		return d, domain.Errorf(domain.Differs, "read delivery", "the headers of %s: %w", id, err)
@@ -76,9 +83,9 @@ func ReadDelivery(ctx context.Context, q querier, id ulid.ULID) (StoredDelivery,
 
 // BookedDelivery returns the delivery that has a key in a source and is booked, with
 // its first record, and whether there is one.
-func BookedDelivery(ctx context.Context, q querier, source, key string) (d StoredDelivery, first *domain.Record, ok bool, err error) {
+func BookedDelivery(ctx context.Context, q querier, keys *Keyring, source, key string) (d StoredDelivery, first *domain.Record, ok bool, err error) {
 	var text string
-	err = q.QueryRowContext(ctx, `SELECT id FROM delivery WHERE source = $1 AND key = $2 AND status = 'accepted' ORDER BY position LIMIT 1`, source, short(key)).Scan(&text)
+	err = q.QueryRowContext(ctx, `SELECT id FROM delivery WHERE source = $1 AND key = $2 AND status = 'accepted' ORDER BY position LIMIT 1`, source, keys.name(macKey, key)).Scan(&text)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return d, nil, false, nil
@@ -89,7 +96,7 @@ func BookedDelivery(ctx context.Context, q querier, source, key string) (d Store
 	if err != nil {
 		return d, nil, false, domain.Errorf(domain.Differs, "read delivery", "%q: %w", text, err)
 	}
-	if d, err = ReadDelivery(ctx, q, id); err != nil {
+	if d, err = ReadDelivery(ctx, q, keys, id); err != nil {
 		return d, nil, false, err
 	}
 	page, err := readPage(ctx, q, d.Position-1, d.Position, nil, 1)
@@ -164,8 +171,8 @@ func openPage(ctx context.Context, q querier, source string, statuses pq.StringA
 
 // CheckReplay says what appending a replay would do, as far as can be said before:
 // it is accepted, a duplicate, or an error with code Refused or Invalid.
-func CheckReplay(ctx context.Context, q querier, d domain.Delivery) (domain.Status, error) {
-	p, err := prepare(d)
+func CheckReplay(ctx context.Context, q querier, keys *Keyring, d domain.Delivery) (domain.Status, error) {
+	p, err := prepare(ctx, keys, d)
 	if err != nil {
 		return "", err
 	}

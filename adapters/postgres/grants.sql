@@ -1,5 +1,6 @@
 -- The writer appends and can do nothing else; the projector reads the log and
--- keeps what is derived from it. Run at every start: roles belong to the cluster
+-- keeps what is derived from it; the auditor reads what is evidence, and keeps the
+-- tiles of the tree. Run at every start: roles belong to the cluster
 -- and grants on the database to neither a dump nor a template, so any of them may
 -- be there or missing. Where the user may not make or grant them, sessions act
 -- as the user and the triggers alone keep the log.
@@ -12,7 +13,7 @@ DECLARE
     statement text;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('daybook grants'));
-    FOREACH r IN ARRAY ARRAY['daybook_writer', 'daybook_projector'] LOOP
+    FOREACH r IN ARRAY ARRAY['daybook_writer', 'daybook_projector', 'daybook_auditor'] LOOP
         BEGIN
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', r);
@@ -29,7 +30,7 @@ BEGIN
             WHEN insufficient_privilege THEN RAISE NOTICE 'role % may not be taken', r;
         END;
     END LOOP;
-    IF (SELECT count(*) FROM pg_roles WHERE rolname IN ('daybook_writer', 'daybook_projector')) < 2 THEN
+    IF (SELECT count(*) FROM pg_roles WHERE rolname IN ('daybook_writer', 'daybook_projector', 'daybook_auditor')) < 3 THEN
         RETURN;
     END IF;
     IF NOT (has_table_privilege('daybook_writer', 'log', 'SELECT') AND has_table_privilege('daybook_writer', 'log', 'INSERT')
@@ -38,11 +39,16 @@ BEGIN
         AND has_table_privilege('daybook_writer', 'head', 'UPDATE')
         AND has_table_privilege('daybook_projector', 'log', 'SELECT') AND has_table_privilege('daybook_projector', 'delivery', 'SELECT')
         AND has_table_privilege('daybook_projector', 'head', 'SELECT')
-        AND has_table_privilege('daybook_projector', 'cursor', 'DELETE') AND has_table_privilege('daybook_projector', 'projection', 'DELETE')) THEN
-        GRANT USAGE ON SCHEMA public TO daybook_writer, daybook_projector;
-        GRANT SELECT, INSERT ON log, delivery, delivery_scope TO daybook_writer;
+        AND has_table_privilege('daybook_projector', 'cursor', 'DELETE') AND has_table_privilege('daybook_projector', 'projection', 'DELETE')
+        AND has_table_privilege('daybook_writer', 'data_key', 'INSERT') AND has_table_privilege('daybook_projector', 'data_key', 'SELECT')
+        AND has_table_privilege('daybook_auditor', 'tile', 'INSERT')) THEN
+        GRANT USAGE ON SCHEMA public TO daybook_writer, daybook_projector, daybook_auditor;
+        GRANT SELECT, INSERT ON log, delivery, delivery_scope, data_key TO daybook_writer;
         GRANT SELECT, UPDATE ON head TO daybook_writer;
-        GRANT SELECT ON log, delivery, delivery_scope, head TO daybook_projector;
+        GRANT SELECT ON log, delivery, delivery_scope, head, data_key, key_epoch, book, tile TO daybook_projector;
+        GRANT SELECT ON key_epoch, book, tile TO daybook_writer;
+        GRANT SELECT ON log, delivery, delivery_scope, head, book TO daybook_auditor;
+        GRANT SELECT, INSERT ON tile TO daybook_auditor;
         GRANT SELECT, INSERT, UPDATE, DELETE ON cursor, projection TO daybook_projector;
     END IF;
     IF NOT has_database_privilege('daybook_projector', here, 'CREATE') THEN

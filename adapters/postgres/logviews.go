@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/seal"
 	"github.com/daybook-ledger/daybook/projections"
 )
 
@@ -89,14 +90,12 @@ func LogViews() []projections.View {
 			column("test", projections.TypeBool),
 			column("flags", projections.TypeText),
 			column("verified", projections.TypeText),
-			optional("key", projections.TypeText),
 			column("bytes", projections.TypeInteger),
-			column("sha256", projections.TypeText),
 			optional("cause", projections.TypeText),
 			column("replay", projections.TypeBool),
 			column("fetched", projections.TypeText),
 			optional("contradicts", projections.TypeText),
-		}, `SELECT position, d.id, d.source, topic, status, received_at, records::bigint, d.test, flags, verified, key, length(body)::bigint AS bytes, encode(body_sha256, 'hex') AS sha256,
+		}, `SELECT position, d.id, d.source, topic, status, received_at, records::bigint, d.test, flags, verified, length(body)::bigint - ` + strconv.Itoa(seal.Overhead) + ` AS bytes,
 				d.cause, replay, fetched, ` + contradicts + `
 			FROM delivery d JOIN log USING (position) WHERE position <= $1 AND least(received_at, recorded_at) <= $2`}},
 		{"Deliveries in quarantine", logTable{"quarantine", []projections.Column{

@@ -7,7 +7,7 @@
 -- delivery, or the one it replays, stands; booked is whether its facts are in the
 -- log. One row at least; the columns of found are null if nothing was.
 SELECT h.position, h.recorded_at, h.frontier, (SELECT root FROM log WHERE position = h.position),
-       found.how, found.ord, d.position, d.records, d.id, d.status, d.body_sha256,
+       found.how, found.ord, d.position, d.records, d.id, d.status, d.body_mac,
        coalesce(CASE WHEN d.replay THEN (SELECT o.position FROM delivery o WHERE o.id = d.cause) END, d.position) AS origin,
        d.status = 'accepted' OR EXISTS (SELECT FROM delivery r WHERE r.cause = d.id AND r.replay) AS booked
 FROM head h

@@ -9,6 +9,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/seal"
 )
 
 //go:embed notices.sql
@@ -20,10 +21,13 @@ const noticesPage = 100
 
 // Notices reads from the log what may have to be fetched from a provider, and
 // keeps cursors of who fetches it. The pool must be for the role [RoleProjector].
-type Notices struct{ db *sql.DB }
+type Notices struct {
+	db   *sql.DB
+	keys *Keyring
+}
 
-// NewNotices returns a reader of the log in db.
-func NewNotices(db *sql.DB) Notices { return Notices{db} }
+// NewNotices returns a reader of the log in db, which is sealed with keys.
+func NewNotices(db *sql.DB, keys *Keyring) Notices { return Notices{db, keys} }
 
 // Notices returns the first deliveries of a source after a position that its
 // provider sent by itself and that are a notice or in quarantine, and the position
@@ -53,10 +57,43 @@ func (n Notices) Notices(ctx context.Context, source string, after int64) (list 
 	if err := rows.Err(); err != nil {
 		return nil, after, unreachable(err)
 	}
+	upTo = max(head, after)
 	if len(list) == noticesPage {
-		return list, list[len(list)-1].Position, nil
+		upTo = list[len(list)-1].Position
 	}
-	return list, max(head, after), nil
+	list, err = n.open(ctx, list)
+	return list, upTo, err
+}
+
+// open opens the bodies of notices. Those that were erased are left out: nothing
+// can be asked about them any more.
+func (n Notices) open(ctx context.Context, sealed []domain.Notice) ([]domain.Notice, error) {
+	ids := make([]seal.ID, len(sealed))
+	for i, d := range sealed {
+		var err error
+		if ids[i], err = seal.IDOfBytes(d.Body); err != nil {
+			return nil, err
+		}
+	}
+	keys, err := n.keys.read(ctx, n.db, ids)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]domain.Notice, 0, len(sealed))
+	for i, d := range sealed {
+		key, there := keys[ids[i]]
+		if !there {
+			continue
+		}
+		if key == nil {
+			return nil, notHere(d.Delivery.String())
+		}
+		if d.Body, err = seal.OpenBytes(key, contextOf(d.Delivery.String(), partBody), d.Body); err != nil {
+			return nil, err
+		}
+		list = append(list, d)
+	}
+	return list, nil
 }
 
 // Statuses returns what became of the deliveries of a source with the given keys,
@@ -65,7 +102,7 @@ func (n Notices) Statuses(ctx context.Context, source string, keys []string) (ma
 	stored := make(pq.StringArray, len(keys))
 	byStored := make(map[string]string, len(keys))
 	for i, key := range keys {
-		stored[i] = short(key)
+		stored[i] = n.keys.name(macKey, key)
 		byStored[stored[i]] = key
 	}
 	rows, err := n.db.QueryContext(ctx, `SELECT DISTINCT ON (key) key, status FROM delivery WHERE source = $1 AND key = ANY ($2) ORDER BY key, position`, source, stored)

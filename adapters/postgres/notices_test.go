@@ -45,7 +45,7 @@ func TestNotices(t *testing.T) {
 		}
 		ids = append(ids, receipt.Delivery.String())
 	}
-	n := postgres.NewNotices(postgrestest.Open(t, url, postgres.RoleProjector))
+	n := postgres.NewNotices(postgrestest.Open(t, url, postgres.RoleProjector), postgrestest.Keys(t, url))
 	for after, want := range map[int64][]int64{0: {1, 4, 7}, 1: {4, 7}, 6: {7}, 7: nil, 9: nil} {
 		list, upTo, err := n.Notices(t.Context(), "credly", after)
 		if err != nil || upTo != max(after, 7) || len(list) != len(want) {
@@ -80,7 +80,7 @@ func TestStatusesOfTheFirst(t *testing.T) {
 	a := postgrestest.Appender(t, url)
 	mustAppend(t, a, level("one", 14))
 	mustAppend(t, a, level("one", 13))
-	n := postgres.NewNotices(postgrestest.Open(t, url, postgres.RoleProjector))
+	n := postgres.NewNotices(postgrestest.Open(t, url, postgres.RoleProjector), postgrestest.Keys(t, url))
 	statuses, err := n.Statuses(t.Context(), "acme-tahdah", []string{"one", "two"})
 	if want := (map[string]domain.Status{"one": domain.Accepted}); err != nil || !maps.Equal(statuses, want) {
 		t.Errorf("%v, %v, want %v", statuses, err, want)

@@ -3,10 +3,12 @@ package postgres
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,6 +32,7 @@ type plan struct {
 	before, after head
 	answers       []answer
 	repeated      []repetition // answers whose records have to be read yet
+	newKeys       []*dataKey   // whose rows are to be written
 	*params
 }
 
@@ -45,6 +48,7 @@ type params struct {
 	deliveries  columns
 	scopes      columns
 	records     columns
+	keys        columns
 	guardKeys   columns
 	guardScopes columns
 	ids         *ulid.MonotonicEntropy // of records
@@ -53,7 +57,7 @@ type params struct {
 
 func newParams() *params {
 	return &params{
-		deliveries: make(columns, 17), scopes: make(columns, 3), records: make(columns, 12),
+		deliveries: make(columns, 17), scopes: make(columns, 3), records: make(columns, 12), keys: make(columns, 4),
 		guardKeys: make(columns, 2), guardScopes: make(columns, 3),
 		ids: ulid.Monotonic(rand.Reader, 0),
 	}
@@ -61,7 +65,7 @@ func newParams() *params {
 
 // reset forgets the rows.
 func (p *params) reset() {
-	for _, c := range []columns{p.deliveries, p.scopes, p.records, p.guardKeys, p.guardScopes} {
+	for _, c := range []columns{p.deliveries, p.scopes, p.records, p.keys, p.guardKeys, p.guardScopes} {
 		for i := range c {
 			c[i] = c[i][:0]
 		}
@@ -136,7 +140,7 @@ var nullCell = []byte("NULL")
 
 // newPlan decides what becomes of each delivery of the batch after h, given what
 // is in the log. It uses rows, and so forgets the plan that used them before.
-func newPlan(batch []*prepared, h head, e *existing, now time.Time, rows *params) (*plan, error) {
+func newPlan(ctx context.Context, batch []*prepared, h head, e *existing, now time.Time, rows *params) (*plan, error) {
 	rows.reset()
 	pl := &plan{
 		before:  h,
@@ -172,7 +176,7 @@ func newPlan(batch []*prepared, h head, e *existing, now time.Time, rows *params
 		}
 		if contradicted != nil {
 			var err error
-			if p, err = p.conflicting(contradicted.id); err != nil {
+			if p, err = p.conflicting(ctx, contradicted.id); err != nil {
 				return nil, err
 			}
 		}
@@ -220,6 +224,7 @@ func (pl *plan) add(p *prepared) (found, error) {
 		position: pl.after.position + 1, records: len(p.facts), id: p.ID.String(), status: p.status, body: p.body,
 		origin: cmp.Or(p.origin, pl.after.position+1), booked: p.status == domain.Accepted,
 	}
+	envelope := p.envelope()
 	for _, fact := range p.facts {
 		pl.after.position++
 		r := domain.Record{
@@ -229,7 +234,7 @@ func (pl *plan) add(p *prepared) (found, error) {
 			OccurredAt: fact.fact.OccurredAt,
 			RecordedAt: pl.after.recordedAt,
 			Delivery:   p.ID,
-			BodySHA256: p.body,
+			Envelope:   envelope,
 			Cause:      p.Cause,
 			Test:       p.Test,
 			Data:       fact.data,
@@ -249,6 +254,7 @@ func (pl *plan) add(p *prepared) (found, error) {
 			Position: r.Position, ID: r.ID, Kind: r.Kind, Leaf: base64.StdEncoding.EncodeToString(leaf[:]),
 		})
 	}
+	pl.addKeys(p)
 	position := intCell(f.position)
 	pl.deliveries.add(0, position, intCell(int64(f.records)))
 	pl.deliveries.add(2, p.cells...)
@@ -266,6 +272,18 @@ func (pl *plan) add(p *prepared) (found, error) {
 	return f, nil
 }
 
+// addKeys plans the rows of the keys that p is sealed with and that are not in the
+// database yet.
+func (pl *plan) addKeys(p *prepared) {
+	for _, k := range p.keys.used {
+		if slices.Contains(pl.newKeys, k) || k.subject != "" && p.keys.keys.isStored(k) {
+			continue
+		}
+		pl.newKeys = append(pl.newKeys, k)
+		pl.keys.add(0, bytesCell(k.id[:]), textOrNullCell(k.subject), intCell(int64(k.epoch)), bytesCell(k.wrapped))
+	}
+}
+
 // args returns the parameters of append.sql. If guarded, the statement refuses
 // to append what may be a repetition; otherwise that was looked up before.
 func (pl *plan) args(guarded bool) []any {
@@ -274,7 +292,7 @@ func (pl *plan) args(guarded bool) []any {
 		keys, scopes = make(columns, len(keys)), make(columns, len(scopes))
 	}
 	args := []any{pl.before.position, pl.after.position, pl.after.recordedAt, pl.after.frontier.Bytes()}
-	for _, c := range []columns{keys, scopes, pl.deliveries, pl.records, pl.scopes} {
+	for _, c := range []columns{keys, scopes, pl.deliveries, pl.records, pl.scopes, pl.keys} {
 		args = append(args, c.args()...)
 	}
 	return args

@@ -9,14 +9,20 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/seal"
 	"github.com/daybook-ledger/daybook/domain/tree"
 )
 
+// testKeys returns keys that need no database as long as nobody is named.
+func testKeys() *Keyring {
+	return &Keyring{index: &seal.Key{1}, epoch: 1, keks: map[int]*seal.Key{1: {2}}, subjects: make(map[string]*dataKey), now: time.Now}
+}
+
 // replays returns replays of deliveries from a position on, which are not booked: of
 // levels of one scope, with the key if there is one.
-func replays(t *testing.T, e *existing, from int64, key string, levels ...int64) (batch []*prepared) {
+func replays(t *testing.T, keys *Keyring, e *existing, from int64, key string, levels ...int64) (batch []*prepared) {
 	for i, remaining := range levels {
-		p, err := prepare(domain.Delivery{
+		p, err := prepare(t.Context(), keys, domain.Delivery{
 			ID: ulid.Make(), Source: "s", ReceivedAt: time.Now(), Cause: ulid.Make(), Replay: true,
 			Body: fmt.Append(nil, remaining),
 			Translation: domain.Translation{Topic: "levels", Key: key, Scopes: []string{"credits/7"}, Facts: []domain.Fact{{
@@ -36,9 +42,9 @@ func replays(t *testing.T, e *existing, from int64, key string, levels ...int64)
 // TestReplaysOfOneBatch replays levels that wait together: each takes the place of
 // the delivery that it replays, not its own.
 func TestReplaysOfOneBatch(t *testing.T) {
-	e := newExisting()
-	batch := replays(t, e, 1, "", 14, 15, 14)
-	pl, err := newPlan(batch, head{position: 3, frontier: new(tree.Frontier)}, e, time.Now(), newParams())
+	e, keys := newExisting(), testKeys()
+	batch := replays(t, keys, e, 1, "", 14, 15, 14)
+	pl, err := newPlan(t.Context(), batch, head{position: 3, frontier: new(tree.Frontier)}, e, time.Now(), newParams())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,10 +58,10 @@ func TestReplaysOfOneBatch(t *testing.T) {
 // TestReplayBehindAKeyOfOneBatch is TestReplayBehindAKey for replays that wait
 // together.
 func TestReplayBehindAKeyOfOneBatch(t *testing.T) {
-	e := newExisting()
-	batch := append(replays(t, e, 1, "dated", 15), replays(t, e, 2, "", 14)...)
-	e.booked[[2]string{"s", "credits/7"}] = found{position: 3, origin: 3, id: "later"}
-	pl, err := newPlan(batch, head{position: 3, frontier: new(tree.Frontier)}, e, time.Now(), newParams())
+	e, keys := newExisting(), testKeys()
+	batch := append(replays(t, keys, e, 1, "dated", 15), replays(t, keys, e, 2, "", 14)...)
+	e.booked[[2]string{"s", keys.name(macScope, "credits/7")}] = found{position: 3, origin: 3, id: "later"}
+	pl, err := newPlan(t.Context(), batch, head{position: 3, frontier: new(tree.Frontier)}, e, time.Now(), newParams())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,7 @@ const (
 	RoleOwner     Role = ""
 	RoleWriter    Role = "daybook_writer"
 	RoleProjector Role = "daybook_projector"
+	RoleAuditor   Role = "daybook_auditor"
 )
 
 // Open returns a pool of at most conns connections to the database at dsn, a

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	_ "embed"
 	"errors"
@@ -15,10 +14,10 @@ import (
 
 // Recorded reports whether d is in the log, by its id. If that has other bytes
 // there, it is an error with code Refused.
-func Recorded(ctx context.Context, db *sql.DB, d domain.Delivery) (bool, error) {
-	body := sha256.Sum256(d.Body)
+func Recorded(ctx context.Context, db *sql.DB, keys *Keyring, d domain.Delivery) (bool, error) {
+	body := keys.bodyMAC(d.Body)
 	var same bool
-	err := db.QueryRowContext(ctx, `SELECT body_sha256 = $2 FROM delivery WHERE id = $1`, d.ID.String(), body[:]).Scan(&same)
+	err := db.QueryRowContext(ctx, `SELECT body_mac = $2 FROM delivery WHERE id = $1`, d.ID.String(), body[:]).Scan(&same)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return false, nil
@@ -41,13 +40,13 @@ const captureSkew = 5 * time.Second
 // Received reports whether d, which was captured elsewhere and has scopes instead
 // of a key, is in the log under an id that nobody knows: one of the same bytes was
 // received at the same time, and nothing of its scopes between the two.
-func Received(ctx context.Context, db *sql.DB, d domain.Delivery) (bool, error) {
+func Received(ctx context.Context, db *sql.DB, keys *Keyring, d domain.Delivery) (bool, error) {
 	if len(d.Scopes) == 0 {
 		return false, nil
 	}
-	body, at := sha256.Sum256(d.Body), micros(d.ReceivedAt)
+	body, at := keys.bodyMAC(d.Body), micros(d.ReceivedAt)
 	var id string
-	err := db.QueryRowContext(ctx, receivedSQL, d.Source, body[:], at, at.Add(-captureSkew), at.Add(captureSkew), storedScopes(d)).Scan(&id)
+	err := db.QueryRowContext(ctx, receivedSQL, d.Source, body[:], at, at.Add(-captureSkew), at.Add(captureSkew), pq.StringArray(keys.scopes(d.Scopes))).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -56,7 +55,7 @@ func Received(ctx context.Context, db *sql.DB, d domain.Delivery) (bool, error) 
 
 // Superseded reports whether the last delivery in one of the scopes of d was
 // received after d, whose level would then take the place of a later one.
-func Superseded(ctx context.Context, db *sql.DB, d domain.Delivery) (later bool, err error) {
+func Superseded(ctx context.Context, db *sql.DB, keys *Keyring, d domain.Delivery) (later bool, err error) {
 	if len(d.Scopes) == 0 {
 		return false, nil
 	}
@@ -64,15 +63,6 @@ func Superseded(ctx context.Context, db *sql.DB, d domain.Delivery) (later bool,
 			SELECT FROM unnest($2::text[]) AS u (scope),
 			LATERAL (SELECT position FROM delivery_scope s WHERE s.source = $1 AND s.scope = u.scope ORDER BY position DESC LIMIT 1) last
 			JOIN delivery d USING (position)
-			WHERE d.received_at > $3)`, d.Source, storedScopes(d), micros(d.ReceivedAt)).Scan(&later)
+			WHERE d.received_at > $3)`, d.Source, pq.StringArray(keys.scopes(d.Scopes)), micros(d.ReceivedAt)).Scan(&later)
 	return later, unreachable(err)
-}
-
-// storedScopes returns the scopes of d as they are stored.
-func storedScopes(d domain.Delivery) pq.StringArray {
-	scopes := make(pq.StringArray, len(d.Scopes))
-	for i, s := range d.Scopes {
-		scopes[i] = short(s)
-	}
-	return scopes
 }

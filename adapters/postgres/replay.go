@@ -49,7 +49,7 @@ func (e *existing) replay(p *prepared) (*prepared, *found, error) {
 	r := *p
 	r.origin = first.position
 	if slices.ContainsFunc(sameKey, func(f found) bool { return f.body == p.body }) {
-		r.key = "replay/" + cause // its own is taken by these bytes
+		r.key = p.keys.keys.name(macKey, "replay/"+cause) // its own is taken by these bytes
 		r.write()
 	}
 	return &r, nil, nil
@@ -67,7 +67,7 @@ func (e *existing) superseded(p *prepared, first found) (*found, error) {
 		case last.body == p.body:
 			same = append(same, last)
 		default:
-			return nil, domain.Errorf(domain.Refused, "replay", "delivery %s reported %s later", last.id, scope).
+			return nil, domain.Errorf(domain.Refused, "replay", "delivery %s reported the same later", last.id).
 				WithHint("What it says is newer; nothing has to be booked.")
 		}
 	}

@@ -176,7 +176,7 @@ func TestOwnSchema(t *testing.T) {
 func TestReadOnlyServer(t *testing.T) {
 	l := newLedger(t)
 	db := postgrestest.Open(t, l.url+"&default_transaction_read_only=on", postgres.RoleWriter)
-	a := postgres.NewAppender(db)
+	a := postgres.NewAppender(db, postgrestest.Keys(t, l.url))
 	go func() { _ = a.Run(t.Context()) }()
 	if _, err := a.Append(t.Context(), level("read-only", 1)); domain.CodeOf(err) != domain.Unavailable {
 		t.Errorf("appended: %v", err)

@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/daybook-ledger/daybook/adapters/keyfile"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/domain"
 )
@@ -37,17 +39,36 @@ func openAlone(ctx context.Context, c *cluster, name string) (_ *alone, err erro
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(postgres.Migrate(ctx, owner), owner.Close()); err != nil {
+	files, err := prepareBook(ctx, owner)
+	if err = errors.Join(err, owner.Close()); err != nil {
 		return nil, err
 	}
 	if a.db, err = postgres.Open(ctx, a.url, postgres.RoleWriter, 2); err != nil {
 		return nil, err
 	}
-	a.appender = postgres.NewAppender(a.db)
+	keys, err := postgres.NewKeyring(ctx, a.db, files)
+	if err != nil {
+		return nil, err
+	}
+	a.appender = postgres.NewAppender(a.db, keys)
 	appending, end := context.WithCancel(context.WithoutCancel(ctx))
 	a.end = end
 	a.running.Go(func() { _ = a.appender.Run(appending) }) // returns nil
 	return a, nil
+}
+
+// prepareBook brings a database up to date and makes the keys of its book, in
+// the directory that main has set.
+func prepareBook(ctx context.Context, owner *sql.DB) (postgres.KeyFiles, error) {
+	if err := postgres.Migrate(ctx, owner); err != nil {
+		return nil, err
+	}
+	book, err := postgres.Book(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	files := keyfile.Open(os.Getenv("DAYBOOK_KEYS_DIR"), book)
+	return files, postgres.SetupKeys(ctx, owner, files)
 }
 
 func (a *alone) close() {

@@ -67,7 +67,15 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
+func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
+	keys, err := os.MkdirTemp("", "daybook-bench-keys-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(keys)) }()
+	if err := os.Setenv("DAYBOOK_KEYS_DIR", keys); err != nil { // for the programs it starts, too
+		return err
+	}
 	b := &bench{options: o, stderr: stderr, report: &report{Duration: o.duration.Seconds(), Rounds: o.rounds}}
 	if err := b.run(ctx); err != nil {
 		if cause := context.Cause(ctx); cause != nil {

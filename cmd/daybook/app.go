@@ -8,12 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/daybook-ledger/daybook/adapters/embeddedpg"
+	"github.com/daybook-ledger/daybook/adapters/keyfile"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/domain"
 )
@@ -75,11 +77,16 @@ type database struct {
 	url      string
 	embedded *embeddedpg.Server // nil: DATABASE_URL's
 	version  string             // of the server
+	files    keyfile.Dir        // keys of the book
 }
 
 // openDatabase attaches to the configured database, or starts the embedded one,
 // and brings it up to date.
 func (a *app) openDatabase(ctx context.Context) (*database, error) {
+	keysDir, err := a.keysDir()
+	if err != nil {
+		return nil, err
+	}
 	d := &database{url: a.databaseURL}
 	if d.url == "" {
 		server, err := embeddedpg.Start(ctx, a.embedded())
@@ -88,22 +95,47 @@ func (a *app) openDatabase(ctx context.Context) (*database, error) {
 		}
 		d.embedded, d.url = server, server.URL()
 	}
-	if err := d.migrate(ctx); err != nil {
+	if err := d.migrate(ctx, keysDir); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
-func (d *database) migrate(ctx context.Context) error {
+// migrate brings the database up to date, and makes the keys of a new book in a
+// directory of its own below keysDir.
+func (d *database) migrate(ctx context.Context, keysDir string) (err error) {
 	owner, err := postgres.Open(ctx, d.url, postgres.RoleOwner, 2)
 	if err != nil {
 		return err
 	}
-	err = postgres.Migrate(ctx, owner)
-	if err == nil {
-		err = owner.QueryRowContext(ctx, `SELECT current_setting('server_version')`).Scan(&d.version)
+	defer func() { err = errors.Join(err, owner.Close()) }()
+	if err := postgres.Migrate(ctx, owner); err != nil {
+		return err
 	}
-	return errors.Join(err, owner.Close())
+	book, err := postgres.Book(ctx, owner)
+	if err != nil {
+		return err
+	}
+	d.files = keyfile.Open(keysDir, book)
+	if err := postgres.SetupKeys(ctx, owner, d.files); err != nil {
+		return err
+	}
+	return owner.QueryRowContext(ctx, `SELECT current_setting('server_version')`).Scan(&d.version)
+}
+
+// keysDir returns the directory below which the keys of books are kept.
+func (a *app) keysDir() (string, error) {
+	if dir := orEnv(a.config.Keys.Dir, "DAYBOOK_KEYS_DIR"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	state := a.stateDir
+	if state == "" {
+		var err error
+		if state, err = embeddedpg.DefaultStateDir(); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Abs(filepath.Join(state, "keys"))
 }
 
 // open returns a pool for a role.
@@ -133,7 +165,7 @@ func (d *database) banner(w io.Writer) {
 
 // withProjector runs f with a projector over the configured database.
 func (a *app) withProjector(ctx context.Context, f func(*postgres.Projector) error) error {
-	return a.withReader(ctx, func(db *sql.DB) error {
+	return a.withReader(ctx, func(db *sql.DB, _ *postgres.Keyring) error {
 		projector := postgres.NewProjector(db, allProjections())
 		if err := projector.Setup(ctx); err != nil {
 			return err
@@ -142,8 +174,9 @@ func (a *app) withProjector(ctx context.Context, f func(*postgres.Projector) err
 	})
 }
 
-// withReader runs f with a pool that reads the log of the configured database.
-func (a *app) withReader(ctx context.Context, f func(*sql.DB) error) (err error) {
+// withReader runs f with a pool that reads the log of the configured database, and
+// the keys that open it, as far as they are here.
+func (a *app) withReader(ctx context.Context, f func(*sql.DB, *postgres.Keyring) error) (err error) {
 	d, err := a.openDatabase(ctx)
 	if err != nil {
 		return err
@@ -154,12 +187,16 @@ func (a *app) withReader(ctx context.Context, f func(*sql.DB) error) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return f(db)
+	keys, err := postgres.NewKeyring(ctx, db, d.files)
+	if err != nil {
+		return err
+	}
+	return f(db, keys)
 }
 
 // withAppender runs f with an appender to the configured database, and a pool to
-// read from it.
-func (a *app) withAppender(ctx context.Context, f func(*postgres.Appender, *sql.DB) error) (err error) {
+// read from it with the keys that open it.
+func (a *app) withAppender(ctx context.Context, f func(*postgres.Appender, *sql.DB, *postgres.Keyring) error) (err error) {
 	d, err := a.openDatabase(ctx)
 	if err != nil {
 		return err
@@ -175,7 +212,14 @@ func (a *app) withAppender(ctx context.Context, f func(*postgres.Appender, *sql.
 		return err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	appender := postgres.NewAppender(writer)
+	keys, err := postgres.NewKeyring(ctx, reader, d.files)
+	if err != nil {
+		return err
+	}
+	if err := keys.Ready(ctx); err != nil {
+		return err
+	}
+	appender := postgres.NewAppender(writer, keys)
 	// What is in hand is finished although the command was interrupted.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var group errgroup.Group
@@ -184,5 +228,5 @@ func (a *app) withAppender(ctx context.Context, f func(*postgres.Appender, *sql.
 		stop()
 		err = errors.Join(err, group.Wait())
 	}()
-	return f(appender, reader)
+	return f(appender, reader, keys)
 }

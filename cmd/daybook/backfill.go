@@ -76,11 +76,11 @@ asked now: run it again later.`,
 			case dry:
 				return b.run(cmd.Context())
 			}
-			return a.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB) error {
+			return a.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB, keys *postgres.Keyring) error {
 				if err := noDemo(cmd.Context(), db, "backfill"); err != nil {
 					return err
 				}
-				b.log, b.db = log, db
+				b.log, b.db, b.keys = log, db, keys
 				return b.run(cmd.Context())
 			})
 		},
@@ -100,6 +100,7 @@ type backfill struct {
 	client    *fetch.Client
 	log       *postgres.Appender // nil: a dry run
 	db        *sql.DB            // nil: a dry run
+	keys      *postgres.Keyring  // nil: a dry run
 	resources []string
 	since     time.Time
 	restart   bool

@@ -187,7 +187,7 @@ func backfillFast(t *testing.T, url, file string, args ...string) (rows []backfi
 	if url == "" {
 		err = b.run(t.Context())
 	} else {
-		err = a.withAppender(t.Context(), func(log *postgres.Appender, db *sql.DB) error {
+		err = a.withAppender(t.Context(), func(log *postgres.Appender, db *sql.DB, _ *postgres.Keyring) error {
 			b.log, b.db = log, db
 			return b.run(t.Context())
 		})

@@ -23,7 +23,12 @@ type config struct {
 	file     string
 	Listen   string         `toml:"listen"`
 	Database databaseConfig `toml:"database"`
+	Keys     keysConfig     `toml:"keys"`
 	Sources  []sourceConfig `toml:"source"`
+}
+
+type keysConfig struct {
+	Dir string `toml:"dir"` // "": below the state directory
 }
 
 type databaseConfig struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"fmt"
@@ -112,8 +113,8 @@ func deliveryShow(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withReader(cmd.Context(), func(db *sql.DB) error {
-				d, err := postgres.ReadDelivery(cmd.Context(), db, ids[0])
+			return a.withReader(cmd.Context(), func(db *sql.DB, keys *postgres.Keyring) error {
+				d, err := postgres.ReadDelivery(cmd.Context(), db, keys, ids[0])
 				switch {
 				case err != nil:
 					return err
@@ -157,7 +158,6 @@ type shownDelivery struct {
 	ReceivedAt time.Time              `json:"received_at"`
 	Verified   string                 `json:"verified"`
 	Fetched    string                 `json:"fetched,omitempty"`
-	Key        string                 `json:"key,omitempty"`
 	Test       bool                   `json:"test"`
 	Flags      []string               `json:"flags,omitempty"`
 	Cause      *ulid.ULID             `json:"cause,omitempty"`
@@ -165,8 +165,9 @@ type shownDelivery struct {
 	ReplayedBy *ulid.ULID             `json:"replayed_by,omitempty"`
 	Position   int64                  `json:"position"`
 	Records    []domain.ReceiptRecord `json:"records"`
+	Erased     bool                   `json:"erased,omitempty"`
 	Header     map[string][]string    `json:"header"`
-	SHA256     string                 `json:"sha256"`
+	SHA256     string                 `json:"sha256,omitempty"`
 	Body       []byte                 `json:"body_base64"`
 }
 
@@ -179,10 +180,19 @@ func newShownDelivery(d postgres.StoredDelivery) shownDelivery {
 	}
 	return shownDelivery{
 		ID: d.ID, Source: d.Source, Topic: d.Topic, Status: d.Status, Field: d.Field, Reason: d.Reason,
-		ReceivedAt: d.ReceivedAt, Verified: d.Verified, Fetched: d.Fetched, Key: d.Key, Test: d.Test, Flags: d.Flags,
+		ReceivedAt: d.ReceivedAt, Verified: d.Verified, Fetched: d.Fetched, Test: d.Test, Flags: d.Flags,
 		Cause: some(d.Cause), Replay: d.Replay, ReplayedBy: some(d.ReplayedBy), Position: d.Position, Records: d.Records,
-		Header: d.Header, SHA256: hex.EncodeToString(d.SHA256), Body: d.Body,
+		Erased: d.Erased, Header: d.Header, SHA256: bodySHA256(d), Body: d.Body,
 	}
+}
+
+// bodySHA256 returns the hexadecimal SHA-256 of a body, "" if it was erased.
+func bodySHA256(d postgres.StoredDelivery) string {
+	if d.Erased {
+		return ""
+	}
+	sum := sha256.Sum256(d.Body)
+	return hex.EncodeToString(sum[:])
 }
 
 // writeDelivery writes a delivery for a person to read.
@@ -202,7 +212,6 @@ func writeDelivery(w io.Writer, d postgres.StoredDelivery) error {
 	line("received", d.ReceivedAt.Format(time.RFC3339Nano))
 	line("verified", d.Verified)
 	line("fetched", printable(d.Fetched))
-	line("key", d.Key)
 	if d.Test {
 		line("test", "yes: its provider marks it as a test")
 	}
@@ -219,8 +228,13 @@ func writeDelivery(w io.Writer, d postgres.StoredDelivery) error {
 	for _, r := range d.Records {
 		line("record", fmt.Sprintf("%d  %s  %s", r.Position, r.ID, r.Kind))
 	}
-	line("sha256", hex.EncodeToString(d.SHA256))
+	line("sha256", bodySHA256(d))
 	if err := t.Flush(); err != nil {
+		return err
+	}
+	if d.Erased {
+		fmt.Fprintf(&b, "\nheaders and body were erased\n")
+		_, err := w.Write(b.Bytes())
 		return err
 	}
 	fmt.Fprintf(&b, "\nheaders\n")

@@ -133,7 +133,12 @@ func (a *app) checkTables(ctx context.Context, c *checks, d *database) (err erro
 	if err := a.checkSecrets(ctx, c, db); err != nil {
 		return err
 	}
-	if err := a.checkBacklogs(ctx, c, db); err != nil {
+	keys, err := postgres.NewKeyring(ctx, db, d.files)
+	if err != nil {
+		return err
+	}
+	c.addErr("keys", keys.Ready(ctx), d.files.Path()+"; back them up, apart from the database")
+	if err := a.checkBacklogs(ctx, c, db, keys); err != nil {
 		return err
 	}
 	list, err := postgres.NewProjector(db, allProjections()).List(ctx)

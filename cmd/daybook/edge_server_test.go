@@ -35,6 +35,7 @@ type edgeServer struct {
 	databaseURL string
 	log         *postgres.Appender // of what is fetched
 	db          *sql.DB
+	keys        *postgres.Keyring
 	wake        *bus.Wake
 
 	mu    sync.Mutex
@@ -73,6 +74,7 @@ func startEdges(t *testing.T, rows []edgeRow) *edgeServer {
 		process: start(t, databaseURL, append(sampleEnv, "CREDLY_API="+demoToken), "serve", "--config", file), databaseURL: databaseURL,
 		log:   postgrestest.Appender(t, databaseURL),
 		db:    postgrestest.Open(t, databaseURL, postgres.RoleProjector),
+		keys:  postgrestest.Keys(t, databaseURL),
 		first: make(map[string]domain.Receipt),
 		last:  make(map[string]edgeRow),
 	}
@@ -232,23 +234,19 @@ func (s *edgeServer) head(t *testing.T) int64 {
 // the reason if it is in quarantine.
 func (s *edgeServer) checkDelivery(t *testing.T, row edgeRow, receipt domain.Receipt, want edge) {
 	t.Helper()
-	var body []byte
-	var status, flags string
-	var test bool
-	err := s.db.QueryRowContext(t.Context(), `SELECT body, status, flags, test FROM delivery WHERE id = $1 AND source = $2`,
-		receipt.Delivery.String(), row.source).Scan(&body, &status, &flags, &test)
-	if err != nil {
-		t.Errorf("%s: delivery %s: %v", row.File, receipt.Delivery, err)
+	d, err := postgres.ReadDelivery(t.Context(), s.db, s.keys, receipt.Delivery)
+	if err != nil || d.Source != row.source {
+		t.Errorf("%s: delivery %s of %s: %v", row.File, receipt.Delivery, d.Source, err)
 		return
 	}
-	if string(body) != string(row.Body) {
-		t.Errorf("%s: other bytes are kept:\n%q", row.File, body)
+	if string(d.Body) != string(row.Body) {
+		t.Errorf("%s: other bytes are kept:\n%q", row.File, d.Body)
 	}
-	if flags != want.flags || test != want.test {
-		t.Errorf("%s: flags %q, test %v; want %q, %v", row.File, flags, test, want.flags, want.test)
+	if flags := strings.Join(d.Flags, ","); flags != want.flags || d.Test != want.test {
+		t.Errorf("%s: flags %q, test %v; want %q, %v", row.File, flags, d.Test, want.flags, want.test)
 	}
-	if want.status != domain.Duplicate && status != string(want.status) {
-		t.Errorf("%s: kept as %s", row.File, status)
+	if want.status != domain.Duplicate && d.Status != want.status {
+		t.Errorf("%s: kept as %s", row.File, d.Status)
 	}
 	if want.reason != "" {
 		s.await(t, receipt.Delivery.String()) // somebody is told
@@ -272,11 +270,17 @@ func (s *edgeServer) checkFacts(t *testing.T, row edgeRow, receipt domain.Receip
 			t.Errorf("%s: record %d: %v", row.File, r.Position, err)
 			return
 		}
-		personal, err := domain.OpenPersonal(sealed)
 		fact := make(map[string]any)
-		for _, part := range [][]byte{data, personal} {
+		for _, part := range [][]byte{data, sealed} {
 			if len(part) > 0 {
 				err = errors.Join(err, json.Unmarshal(part, &fact))
+			}
+		}
+		for name, v := range fact {
+			if text, ok := v.(string); ok {
+				opened, failed := s.keys.Open(t.Context(), []string{text})
+				err = errors.Join(err, failed)
+				fact[name] = strings.Join(opened, "")
 			}
 		}
 		if err != nil {

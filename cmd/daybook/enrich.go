@@ -57,14 +57,14 @@ func newEnrichment(s sourceConfig, source intake.Source, client *fetch.Client) (
 
 // enricher returns what fetches for the source, appends to log and keeps its
 // cursor in db.
-func (e enrichment) enricher(log intake.Appender, db *sql.DB, logger *slog.Logger) *fetch.Enricher {
+func (e enrichment) enricher(log intake.Appender, db *sql.DB, keys *postgres.Keyring, logger *slog.Logger) *fetch.Enricher {
 	return fetch.NewEnricher(fetch.EnricherConfig{
 		Source:   e.source.Name,
 		Client:   e.client,
 		Noticer:  e.noticer,
 		Events:   e.events,
 		Resource: resourceEvents,
-		Log:      postgres.NewNotices(db),
+		Log:      postgres.NewNotices(db, keys),
 		Recorder: recorder{log, e.source},
 		AtOnce:   enrichAtOnce,
 		Logger:   logger,
@@ -148,7 +148,7 @@ func (b *backfill) sweep(ctx context.Context, t *tally) error {
 	p := b.app.progress("backfill " + t.resource)
 	defer p.end()
 	e, _ := newEnrichment(b.config, b.source, b.client)
-	enricher := e.enricher(b.log, b.db, b.app.loggerFrom(slog.LevelWarn))
+	enricher := e.enricher(b.log, b.db, b.keys, b.app.loggerFrom(slog.LevelWarn))
 	// Of two answers to one question, with different bytes, the second would be a
 	// conflict.
 	err := postgres.Alone(ctx, b.db, "sweep of "+b.source.Name, func(ctx context.Context) (err error) {
@@ -182,7 +182,7 @@ func (s *server) remind(ctx context.Context, source sourceConfig) error {
 }
 
 // checkBacklogs counts the notices that are not settled.
-func (a *app) checkBacklogs(ctx context.Context, c *checks, db *sql.DB) error {
+func (a *app) checkBacklogs(ctx context.Context, c *checks, db *sql.DB, keys *postgres.Keyring) error {
 	for _, s := range a.config.Sources {
 		source, err := newSource(s)
 		if err != nil {
@@ -196,7 +196,7 @@ func (a *app) checkBacklogs(ctx context.Context, c *checks, db *sql.DB) error {
 		if !ok {
 			continue
 		}
-		n, oldest, err := e.enricher(nil, db, slog.New(slog.DiscardHandler)).Backlog(ctx)
+		n, oldest, err := e.enricher(nil, db, keys, slog.New(slog.DiscardHandler)).Backlog(ctx)
 		if err != nil {
 			return err
 		}

@@ -59,6 +59,7 @@ type granter struct {
 	app    *app
 	log    intake.Appender
 	db     *sql.DB
+	keys   *postgres.Keyring
 	source sourceConfig
 	grant  domain.CreditsGranted
 	yes    bool // send without asking
@@ -159,7 +160,7 @@ func (g *granter) run(ctx context.Context) (grantMade, error) {
 // none. If it is of another grant, the reference is taken. Who grants it is not
 // part of what a grant is.
 func (g *granter) find(ctx context.Context, parts ...string) (*postgres.StoredDelivery, error) {
-	d, first, ok, err := postgres.BookedDelivery(ctx, g.db, g.source.Name, g.key(parts...))
+	d, first, ok, err := postgres.BookedDelivery(ctx, g.db, g.keys, g.source.Name, g.key(parts...))
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -156,6 +156,7 @@ func (f *fakeTahdah) granted(key string) int {
 type grantBooks struct {
 	log    *postgres.Appender
 	db     *sql.DB
+	keys   *postgres.Keyring
 	memory *projections.Memory // folded so far
 }
 
@@ -163,7 +164,7 @@ func newGrantBooks(t testing.TB) grantBooks { return newGrantBooksAt(t, postgres
 
 func newGrantBooksAt(t testing.TB, url string) grantBooks {
 	return grantBooks{
-		postgrestest.Appender(t, url), postgrestest.Open(t, url, postgres.RoleProjector), projections.NewMemory(credits.Projection()),
+		postgrestest.Appender(t, url), postgrestest.Open(t, url, postgres.RoleProjector), postgrestest.Keys(t, url), projections.NewMemory(credits.Projection()),
 	}
 }
 
@@ -174,7 +175,7 @@ func (b grantBooks) granter(t fataler, server *fakeTahdah, reference, order stri
 		t.Fatal(err)
 	}
 	return &granter{
-		app: &app{stdout: io.Discard, stderr: io.Discard}, log: b.log, db: b.db, yes: true, api: server.URL, ask: client.Try,
+		app: &app{stdout: io.Discard, stderr: io.Discard}, log: b.log, db: b.db, keys: b.keys, yes: true, api: server.URL, ask: client.Try,
 		source: sourceConfig{Name: "acme-tahdah", Provider: "tahdah", OperationsMember: "operations"},
 		grant: domain.CreditsGranted{
 			Order: order, Template: "318", Quantity: decimal.NewFromInt(5), Holder: "4411", Reference: reference, By: "marta",
@@ -343,7 +344,7 @@ func TestGrantKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked, _, _, err := postgres.BookedDelivery(t.Context(), books.db, "acme-tahdah", "grant/INV-1")
+	asked, _, _, err := postgres.BookedDelivery(t.Context(), books.db, books.keys, "acme-tahdah", "grant/INV-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +352,7 @@ func TestGrantKept(t *testing.T) {
 	if string(asked.Body) != body || string(server.bodies[1]) != body || asked.Verified != "operator marta" || asked.Topic != topicRequested {
 		t.Errorf("recorded %s by %s, sent %s", asked.Body, asked.Verified, server.bodies[1])
 	}
-	granted, err := postgres.ReadDelivery(t.Context(), books.db, made.receipt.Delivery)
+	granted, err := postgres.ReadDelivery(t.Context(), books.db, books.keys, made.receipt.Delivery)
 	if err != nil {
 		t.Fatal(err)
 	}

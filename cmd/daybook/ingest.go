@@ -49,6 +49,7 @@ type ingest struct {
 	anySource bool               // a capture may name another source
 	log       *postgres.Appender // nil: a dry run
 	db        *sql.DB
+	keys      *postgres.Keyring
 	now       func() time.Time
 	counts    map[string]int64
 	others    map[string]int // by why, those that are left out
@@ -99,11 +100,11 @@ the rest from being; the exit status is 3 then. It works beside "daybook serve".
 			if dry {
 				return i.run(cmd.Context(), captures)
 			}
-			return a.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB) error {
+			return a.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB, keys *postgres.Keyring) error {
 				if err := noDemo(cmd.Context(), db, "ingest"); err != nil {
 					return err
 				}
-				i.log, i.db = log, db
+				i.log, i.db, i.keys = log, db, keys
 				return i.run(cmd.Context(), captures)
 			})
 		},
@@ -196,7 +197,7 @@ func (i *ingest) one(ctx context.Context, c captured) (status string, err error)
 	receipt, err := intake.RecordAs(ctx, i.log, d.ID, i.source, c.Request, how, c.Cause)
 	if err != nil {
 		// Another run may have recorded it in this moment.
-		if again, lost := postgres.Recorded(ctx, i.db, d); again && lost == nil {
+		if again, lost := postgres.Recorded(ctx, i.db, i.keys, d); again && lost == nil {
 			return string(domain.Duplicate), nil
 		}
 		return ingestFailed, err
@@ -219,9 +220,9 @@ func (i *ingest) leftOut(c captured) {
 // known returns what becomes of a capture because of what is in the log, beside
 // what the log itself says of every delivery; "" if nothing does.
 func (i *ingest) known(ctx context.Context, c captured, d domain.Delivery) (status string, err error) {
-	known, err := postgres.Recorded(ctx, i.db, d)
+	known, err := postgres.Recorded(ctx, i.db, i.keys, d)
 	if err == nil && !known && c.ID.IsZero() {
-		known, err = postgres.Received(ctx, i.db, d)
+		known, err = postgres.Received(ctx, i.db, i.keys, d)
 	}
 	if err != nil {
 		return "", err
@@ -229,7 +230,7 @@ func (i *ingest) known(ctx context.Context, c captured, d domain.Delivery) (stat
 	if known {
 		return string(domain.Duplicate), nil
 	}
-	if later, err := postgres.Superseded(ctx, i.db, d); later || err != nil {
+	if later, err := postgres.Superseded(ctx, i.db, i.keys, d); later || err != nil {
 		return ingestSuperseded, err
 	}
 	return "", nil

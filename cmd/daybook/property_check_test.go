@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/oklog/ulid/v2"
 
+	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
 )
@@ -27,7 +29,13 @@ func (c *modelCase) checkLog() {
 	}
 	for _, source := range c.sources {
 		got = append(got, c.query(`SELECT position || ' ' || id || ' ' || kind || ' ' || delivery FROM log WHERE source = $1 ORDER BY position`, source.Name)...)
-		kept = append(kept, c.query(`SELECT convert_to(id || ' ' || status || ' ', 'UTF8') || body FROM delivery WHERE source = $1`, source.Name)...)
+		for _, id := range c.query(`SELECT id FROM delivery WHERE source = $1`, source.Name) {
+			d, err := postgres.ReadDelivery(context.Background(), c.db, c.keys, ulid.MustParse(id))
+			if err != nil {
+				c.Fatal(err)
+			}
+			kept = append(kept, row(d.ID, d.Status, string(d.Body)))
+		}
 	}
 	for _, list := range [][]string{want, got, bodies, kept} {
 		slices.Sort(list)

@@ -41,10 +41,11 @@ func TestModel(t *testing.T) {
 	if err := projector.Setup(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	keys := postgrestest.Keys(t, url)
 	number, tally := 0, make(map[string]int)
 	rapid.Check(t, func(t *rapid.T) {
 		number++
-		c := newCase(t, number, log, db, projector)
+		c := newCase(t, number, log, db, keys, projector)
 		c.run()
 		for _, s := range c.sent {
 			tally[fmt.Sprintf("%s %s is %s", s.provider, s.topic, s.want)]++
@@ -94,6 +95,7 @@ type modelCase struct {
 	pen
 	log       *postgres.Appender
 	db        *sql.DB
+	keys      *postgres.Keyring
 	projector *postgres.Projector
 	sources   map[string]intake.Source // by provider
 	handler   http.Handler
@@ -114,9 +116,9 @@ type sent struct {
 	receipt    domain.Receipt
 }
 
-func newCase(t *rapid.T, number int, log *postgres.Appender, db *sql.DB, projector *postgres.Projector) *modelCase {
+func newCase(t *rapid.T, number int, log *postgres.Appender, db *sql.DB, keys *postgres.Keyring, projector *postgres.Projector) *modelCase {
 	c := &modelCase{
-		pen: pen{t, make(map[string][]string)}, log: log, db: db, projector: projector, clock: began,
+		pen: pen{t, make(map[string][]string)}, log: log, db: db, keys: keys, projector: projector, clock: began,
 		sources: make(map[string]intake.Source), books: make(map[string]*book),
 		known: make(map[string][]*sent), last: make(map[string]*sent),
 	}

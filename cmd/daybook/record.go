@@ -80,11 +80,11 @@ reference, or by hand, before you know.`,
 			if f.reference == "" {
 				a.warn("reference %s", g.grant.Reference)
 			}
-			return a.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB) error {
+			return a.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB, keys *postgres.Keyring) error {
 				if err := noDemo(cmd.Context(), db, "grant"); err != nil {
 					return err
 				}
-				g.log, g.db = log, db
+				g.log, g.db, g.keys = log, db, keys
 				made, err := g.run(cmd.Context())
 				if made.outcome == "" {
 					return err

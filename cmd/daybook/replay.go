@@ -29,6 +29,7 @@ type replay struct {
 	app      *app
 	log      *postgres.Appender
 	db       *sql.DB
+	keys     *postgres.Keyring
 	sources  map[string]intake.Source
 	yes      bool // append; otherwise say what would be
 	insist   bool
@@ -84,8 +85,8 @@ same thing is booked.`,
 			if err != nil {
 				return err
 			}
-			return a.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB) error {
-				r := &replay{app: a, log: log, db: db, sources: make(map[string]intake.Source), yes: yes, insist: insist, statuses: make(map[string]int)}
+			return a.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB, keys *postgres.Keyring) error {
+				r := &replay{app: a, log: log, db: db, keys: keys, sources: make(map[string]intake.Source), yes: yes, insist: insist, statuses: make(map[string]int)}
 				list := postgres.OpenDeliveries(cmd.Context(), db, source, nil)
 				if !all {
 					list = each(ids)
@@ -151,7 +152,7 @@ func (r *replay) run(ctx context.Context, list iter.Seq2[ulid.ULID, error], name
 
 // one replays a delivery, or says what would become of it.
 func (r *replay) one(ctx context.Context, id ulid.ULID) error {
-	stored, err := postgres.ReadDelivery(ctx, r.db, id)
+	stored, err := postgres.ReadDelivery(ctx, r.db, r.keys, id)
 	if err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ func (r *replay) one(ctx context.Context, id ulid.ULID) error {
 			receipt, err = r.log.Append(ctx, d)
 			status = receipt.Status
 		} else {
-			status, err = postgres.CheckReplay(ctx, r.db, d)
+			status, err = postgres.CheckReplay(ctx, r.db, r.keys, d)
 		}
 		switch becomes = string(status); domain.CodeOf(err) {
 		case "":
@@ -185,6 +186,9 @@ func (r *replay) one(ctx context.Context, id ulid.ULID) error {
 // translate returns the replay of a delivery. If it cannot be booked, becomes and
 // reason say what it remains and why.
 func (r *replay) translate(stored postgres.StoredDelivery) (d domain.Delivery, becomes, reason string, err error) {
+	if stored.Erased {
+		return d, replayRefused, "its bytes were erased", nil
+	}
 	source, ok := r.sources[stored.Source]
 	if !ok {
 		source, err = r.app.translator(stored.Source)

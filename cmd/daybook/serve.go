@@ -94,6 +94,7 @@ database. It stops on SIGINT or SIGTERM once what it has in hand is done.`,
 type server struct {
 	database  *database
 	pools     *pools
+	keys      *postgres.Keyring
 	url       string // http://HOST:PORT
 	loopback  bool   // nobody else can reach it
 	projector *postgres.Projector
@@ -135,6 +136,12 @@ func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source
 		}
 		fmt.Fprintf(a.stderr, "WARNING     %v\n", err)
 	}
+	if s.keys, err = postgres.NewKeyring(ctx, s.pools.reader, s.database.files); err != nil {
+		return err
+	}
+	if err := s.keys.Ready(ctx); err != nil {
+		return err
+	}
 	s.projector = postgres.NewProjector(s.pools.reader, allProjections())
 	if err := s.projector.Setup(ctx); err != nil {
 		return err
@@ -165,14 +172,14 @@ func (s *server) run(ctx context.Context, listener net.Listener, sources []intak
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	appender := postgres.NewAppender(s.pools.writer)
+	appender := postgres.NewAppender(s.pools.writer, s.keys)
 	group.Go(func() error { return appender.Run(running) })
 	for _, p := range allProjections() {
 		f := follower{p, s.projector, s.pools.follower, wake, s.logger, s.busLogger}
 		group.Go(func() error { return f.run(running) })
 	}
 	for _, e := range s.enrich {
-		enricher := e.enricher(appender, s.pools.enricher, s.logger)
+		enricher := e.enricher(appender, s.pools.enricher, s.keys, s.logger)
 		s.enrichers = append(s.enrichers, enricher)
 		group.Go(func() error { return s.fetching(running, enricher, wake) })
 		group.Go(func() error { return s.remind(running, e.config) })

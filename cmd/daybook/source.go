@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/projections"
 	"github.com/daybook-ledger/daybook/projections/render"
 )
@@ -89,7 +90,7 @@ func (s sourceConfig) webhookPath(token string) string {
 
 // addLastUse adds when each secret was last used.
 func (a *app) addLastUse(ctx context.Context, answer *render.Answer) error {
-	return a.withReader(ctx, func(db *sql.DB) error {
+	return a.withReader(ctx, func(db *sql.DB, _ *postgres.Keyring) error {
 		uses, err := secretUses(ctx, db)
 		for slot := range 2 {
 			answer.Columns = append(answer.Columns, projections.Column{

@@ -228,7 +228,7 @@ func NewRecord(position int64, source string, e domain.Event) (*domain.Record, e
 	r := &domain.Record{
 		Position: position, ID: idOf(position), Kind: e.Kind(), Source: source,
 		OccurredAt: epoch, RecordedAt: epoch, Delivery: idOf(position),
-		Data: data, Personal: domain.SealPersonal([32]byte{}, personal),
+		Data: data, Personal: personal,
 	}
 	return r, r.Decode()
 }

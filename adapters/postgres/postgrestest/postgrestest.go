@@ -9,10 +9,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"os"
 	"sync"
 	"testing"
 
 	"github.com/daybook-ledger/daybook/adapters/embeddedpg/pgtest"
+	"github.com/daybook-ledger/daybook/adapters/keyfile"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/migrations"
 )
@@ -22,6 +24,9 @@ func URL(t testing.TB) string {
 	t.Helper()
 	key, err := Key()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keysDir(); err != nil { // before any process is started
 		t.Fatal(err)
 	}
 	url := pgtest.New(t, key, Migrate)
@@ -66,10 +71,66 @@ func Open(t testing.TB, url string, role postgres.Role) *sql.DB {
 	return db
 }
 
+// Files returns the files of the keys of the book at url. They are below the
+// directory that DAYBOOK_KEYS_DIR names, which this sets if nobody did.
+func Files(ctx context.Context, db *sql.DB) (postgres.KeyFiles, error) {
+	dir, err := keysDir()
+	if err != nil {
+		return nil, err
+	}
+	book, err := postgres.Book(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	return keyfile.Open(dir, book), nil
+}
+
+// keysDir returns where keys are kept: somewhere for all tests of the process, and
+// for the processes that it starts.
+var keysDir = sync.OnceValues(func() (string, error) {
+	const name = "DAYBOOK_KEYS_DIR"
+	if dir := os.Getenv(name); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.MkdirTemp("", "daybook-test-keys-")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Setenv(name, dir)
+})
+
+// OpenKeys returns the keys of the book in db, which may be a pool for any role
+// that may write keys.
+func OpenKeys(ctx context.Context, url string, db *sql.DB) (_ *postgres.Keyring, err error) {
+	owner, err := postgres.Open(ctx, url, postgres.RoleOwner, 2)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, owner.Close()) }()
+	files, err := Files(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	if err := postgres.SetupKeys(ctx, owner, files); err != nil {
+		return nil, err
+	}
+	return postgres.NewKeyring(ctx, db, files)
+}
+
+// Keys returns the keys of the book at url.
+func Keys(t testing.TB, url string) *postgres.Keyring {
+	t.Helper()
+	keys, err := OpenKeys(t.Context(), url, Open(t, url, postgres.RoleWriter))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
 // Appender returns a running appender to the log at url.
 func Appender(t testing.TB, url string) *postgres.Appender {
 	t.Helper()
-	a := postgres.NewAppender(Open(t, url, postgres.RoleWriter))
+	a := postgres.NewAppender(Open(t, url, postgres.RoleWriter), Keys(t, url))
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {

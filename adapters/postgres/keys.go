@@ -1,0 +1,462 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lib/pq"
+
+	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/seal"
+)
+
+// KeyFiles are the keys of a book that are kept outside the database. Make…
+// returns what is there already, and makes it only if it is not.
+type KeyFiles interface {
+	Index() (*seal.Key, error)
+	KEK(epoch int) (*seal.Key, error)
+	MakeIndex() (*seal.Key, error)
+	MakeKEK(epoch int) (*seal.Key, error)
+}
+
+// What is shown in the place of a text that cannot be opened.
+const (
+	Erased = "[erased]" // its key was destroyed
+	Sealed = "[sealed]" // its key is there, and the key-encryption key is not
+)
+
+// A Keyring has the keys that what is personal is sealed with. Those are in the
+// database, each wrapped by a key-encryption key that is not.
+type Keyring struct {
+	db    *sql.DB
+	files KeyFiles
+	index *seal.Key
+	now   func() time.Time
+
+	mu       sync.Mutex
+	epoch    int                 // that new keys are wrapped in
+	keks     map[int]*seal.Key   // by epoch
+	subjects map[string]*dataKey // those used lately
+}
+
+// A dataKey is one key that seals.
+type dataKey struct {
+	seal.Key
+	id      seal.ID
+	subject string // "": of one delivery
+	epoch   int
+	wrapped []byte
+	stored  bool      // it is in the database; belongs to Keyring.mu
+	readAt  time.Time // when that was so; belongs to Keyring.mu
+}
+
+// Book returns the name of the log in a database.
+func Book(ctx context.Context, q querier) (book string, err error) {
+	err = q.QueryRowContext(ctx, `SELECT id FROM book`).Scan(&book)
+	return book, unreachable(err)
+}
+
+// SetupKeys makes the first keys of a book that has none. It wants the pool of the
+// role [RoleOwner].
+func SetupKeys(ctx context.Context, owner *sql.DB, files KeyFiles) error {
+	return inTx(ctx, owner, nil, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `LOCK TABLE key_epoch IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+			return err
+		}
+		var some bool
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM key_epoch)`).Scan(&some); err != nil || some {
+			return err
+		}
+		if _, err := files.MakeIndex(); err != nil {
+			return err
+		}
+		kek, err := files.MakeKEK(1)
+		if err != nil {
+			return err
+		}
+		id := kek.ID()
+		_, err = tx.ExecContext(ctx, `INSERT INTO key_epoch (epoch, id) VALUES (1, $1)`, id[:])
+		return err
+	})
+}
+
+// NewKeyring returns the keys of the book in db. Without its files, or with some of
+// them, it opens what it can; see [Keyring.Ready].
+func NewKeyring(ctx context.Context, db *sql.DB, files KeyFiles) (*Keyring, error) {
+	k := &Keyring{db: db, files: files, now: time.Now, keks: make(map[int]*seal.Key), subjects: make(map[string]*dataKey)}
+	var err error
+	if k.index, err = files.Index(); err != nil && domain.CodeOf(err) != domain.NotFound {
+		return nil, err
+	}
+	err = db.QueryRowContext(ctx, `SELECT coalesce(max(epoch), 0) FROM key_epoch WHERE destroyed_at IS NULL`).Scan(&k.epoch)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	return k, nil
+}
+
+// Ready reports whether everything can be sealed that is to come. Without the
+// files of this book it is an error with code NotFound, with those of another one
+// with code Refused.
+func (k *Keyring) Ready(ctx context.Context) error {
+	if _, err := k.files.Index(); err != nil {
+		return err
+	}
+	_, err := k.kek(ctx, k.epoch)
+	return err
+}
+
+// kek returns the key-encryption key of an epoch.
+func (k *Keyring) kek(ctx context.Context, epoch int) (*seal.Key, error) {
+	k.mu.Lock()
+	kek := k.keks[epoch]
+	k.mu.Unlock()
+	if kek != nil {
+		return kek, nil
+	}
+	kek, err := k.files.KEK(epoch)
+	if err != nil {
+		return nil, err
+	}
+	var id []byte
+	if err := k.db.QueryRowContext(ctx, `SELECT id FROM key_epoch WHERE epoch = $1`, epoch).Scan(&id); err != nil {
+		return nil, unreachable(err)
+	}
+	if seal.ID(id) != kek.ID() {
+		return nil, domain.Errorf(domain.Refused, "keys", "the key-encryption key of epoch %d is not the one this book was sealed with", epoch).
+			WithHint("Copy the directory of keys from where this book was kept, or from its backup.")
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.keks[epoch] = kek
+	return kek, nil
+}
+
+// mac returns what stands in the database for a message that must be recognised
+// again, and nobody may guess.
+func (k *Keyring) mac(context string, message []byte) [32]byte {
+	return seal.MAC(k.index, context, message)
+}
+
+// What a MAC is of. The same text does not have the same MAC as a key and as a
+// scope.
+const (
+	macKey   = "key"
+	macBytes = "bytes" // topic and body, of what has neither key nor scopes
+	macScope = "scope"
+	macBody  = "body"
+	macName  = "name"
+)
+
+// bodyMAC returns what a body is recognised by.
+func (k *Keyring) bodyMAC(body []byte) [32]byte { return k.mac(macBody, body) }
+
+// scopes returns scopes as they are stored.
+func (k *Keyring) scopes(scopes []string) []string {
+	list := make([]string, len(scopes))
+	for i, s := range scopes {
+		list[i] = k.name(macScope, s)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// name returns the MAC of a deduplication key or scope as text.
+func (k *Keyring) name(context, s string) string {
+	mac := k.mac(context, []byte(s))
+	return base64.RawURLEncoding.EncodeToString(mac[:])
+}
+
+// subjectLife is how long a key is used without looking whether it is still there:
+// what is sealed with one that was destroyed meanwhile can never be opened.
+const subjectLife = 5 * time.Second
+
+// maxSubjects is how many keys are remembered.
+const maxSubjects = 50_000
+
+// newKey makes a key, which is not in the database yet.
+func (k *Keyring) newKey(ctx context.Context, subject string) (*dataKey, error) {
+	kek, err := k.kek(ctx, k.epoch)
+	if err != nil {
+		return nil, err
+	}
+	d := &dataKey{subject: subject, epoch: k.epoch}
+	rand.Read(d.Key[:]) // never fails
+	d.id, d.wrapped = d.Key.ID(), seal.Wrap(kek, &d.Key)
+	return d, nil
+}
+
+// subject returns the key of a subject, a new one if there is none.
+func (k *Keyring) subject(ctx context.Context, subject string) (*dataKey, error) {
+	if d := k.remembered(subject); d != nil {
+		return d, nil
+	}
+	d, err := k.readSubject(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	if d == nil {
+		if d, err = k.newKey(ctx, subject); err != nil {
+			return nil, err
+		}
+	}
+	return k.remember(d), nil
+}
+
+func (k *Keyring) remembered(subject string) *dataKey {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d := k.subjects[subject]
+	if d == nil || d.stored && k.now().Sub(d.readAt) > subjectLife {
+		return nil
+	}
+	return d
+}
+
+// remember returns the key to use for d's subject: another one if somebody made or
+// read it meanwhile.
+func (k *Keyring) remember(d *dataKey) *dataKey {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if other := k.subjects[d.subject]; other != nil && !other.stored && !d.stored {
+		return other
+	}
+	if len(k.subjects) >= maxSubjects {
+		for subject := range k.subjects { // any one
+			delete(k.subjects, subject)
+			break
+		}
+	}
+	d.readAt = k.now()
+	k.subjects[d.subject] = d
+	return d
+}
+
+func (k *Keyring) readSubject(ctx context.Context, subject string) (*dataKey, error) {
+	d := &dataKey{subject: subject, stored: true}
+	var id []byte
+	err := k.db.QueryRowContext(ctx, `SELECT id, epoch, wrapped FROM data_key WHERE subject = $1`, subject).Scan(&id, &d.epoch, &d.wrapped)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	kek, err := k.kek(ctx, d.epoch)
+	if err != nil {
+		return nil, err
+	}
+	key, err := seal.Unwrap(kek, d.wrapped)
+	if err != nil {
+		return nil, err
+	}
+	d.Key, d.id = *key, seal.ID(id)
+	if d.id != key.ID() {
+		return nil, domain.Errorf(domain.Differs, "keys", "the key of a subject was changed").WithHint("Run: daybook log verify")
+	}
+	return d, nil
+}
+
+// isStored reports whether d is in the database.
+func (k *Keyring) isStored(d *dataKey) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return d.stored
+}
+
+// stored notes that keys are in the database.
+func (k *Keyring) stored(keys []*dataKey) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, d := range keys {
+		d.stored, d.readAt = true, k.now()
+	}
+}
+
+// forget forgets keys that may not be the ones of their subjects.
+func (k *Keyring) forget(keys []*dataKey) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, d := range keys {
+		if k.subjects[d.subject] == d {
+			delete(k.subjects, d.subject)
+		}
+	}
+}
+
+// read returns the keys with the given ids, by id. Those that were destroyed are
+// left out; those that cannot be unwrapped here are nil.
+func (k *Keyring) read(ctx context.Context, q querier, ids []seal.ID) (map[seal.ID]*seal.Key, error) {
+	list := make(pq.ByteaArray, len(ids))
+	for i := range ids {
+		list[i] = ids[i][:]
+	}
+	rows, err := q.QueryContext(ctx, `SELECT id, epoch, wrapped FROM data_key WHERE id = ANY ($1)`, list)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	type row struct {
+		id, wrapped []byte
+		epoch       int
+	}
+	var found []row
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(&r.id, &r.epoch, &r.wrapped); err != nil {
+			return nil, errors.Join(err, rows.Close())
+		}
+		found = append(found, r)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, unreachable(err)
+	}
+	keys := make(map[seal.ID]*seal.Key, len(found))
+	for _, r := range found {
+		kek, err := k.kek(ctx, r.epoch)
+		if domain.CodeOf(err) == domain.NotFound {
+			keys[seal.ID(r.id)] = nil
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if keys[seal.ID(r.id)], err = seal.Unwrap(kek, r.wrapped); err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
+}
+
+// Open returns the plain texts of sealed ones, [Erased] for those whose key was
+// destroyed and [Sealed] for those that cannot be opened here. What is not sealed
+// is returned as it is.
+func (k *Keyring) Open(ctx context.Context, texts []string) ([]string, error) {
+	var ids []seal.ID
+	wanted := make(map[seal.ID]bool)
+	for _, t := range texts {
+		if !seal.IsText(t) {
+			continue
+		}
+		id, err := seal.IDOf(t)
+		if err != nil {
+			return nil, err
+		}
+		if !wanted[id] {
+			wanted[id] = true
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return texts, nil
+	}
+	keys, err := k.read(ctx, k.db, ids)
+	if err != nil {
+		return nil, err
+	}
+	opened := make([]string, len(texts))
+	for i, t := range texts {
+		opened[i] = t
+		if !seal.IsText(t) {
+			continue
+		}
+		id, err := seal.IDOf(t)
+		if err != nil {
+			return nil, err
+		}
+		key, there := keys[id]
+		switch {
+		case !there:
+			opened[i] = Erased
+		case key == nil:
+			opened[i] = Sealed
+		default:
+			if opened[i], err = seal.OpenText(key, t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return opened, nil
+}
+
+// What the sealed parts of a delivery are. Their context names the delivery, so
+// that one cannot stand in another's place.
+const (
+	partHeader = "header"
+	partBody   = "body"
+)
+
+func contextOf(delivery, part string) string { return "delivery " + delivery + " " + part }
+
+// openDelivery returns the header and the body of a delivery, as they are sealed.
+// If their key was destroyed it is [errErased].
+func (k *Keyring) openDelivery(ctx context.Context, q querier, delivery string, header, body []byte) (openHeader, openBody []byte, err error) {
+	id, err := seal.IDOfBytes(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := k.read(ctx, q, []seal.ID{id})
+	if err != nil {
+		return nil, nil, err
+	}
+	key, there := keys[id]
+	switch {
+	case !there:
+		return nil, nil, errErased
+	case key == nil:
+		return nil, nil, notHere(delivery)
+	}
+	if openHeader, err = seal.OpenBytes(key, contextOf(delivery, partHeader), header); err != nil {
+		return nil, nil, err
+	}
+	openBody, err = seal.OpenBytes(key, contextOf(delivery, partBody), body)
+	return openHeader, openBody, err
+}
+
+// notHere says that a delivery cannot be opened on this machine.
+func notHere(delivery string) error {
+	return domain.Errorf(domain.Refused, "read delivery", "%s cannot be opened here: its key-encryption key is not in the directory of keys", delivery).
+		WithHint("Copy the directory of keys from where this book is kept.")
+}
+
+// errErased says that the key of a delivery was destroyed.
+var errErased = errors.New("erased")
+
+// A sealing seals what one delivery holds, and knows the keys it took.
+type sealing struct {
+	keys     *Keyring
+	source   string
+	delivery *dataKey
+	used     []*dataKey // the delivery's first
+}
+
+func (k *Keyring) sealing(ctx context.Context, source string) (*sealing, error) {
+	d, err := k.newKey(ctx, "")
+	return &sealing{keys: k, source: source, delivery: d, used: []*dataKey{d}}, err
+}
+
+// text implements [domain.Sealer].
+func (s *sealing) text(ctx context.Context, about domain.DataSubject, text domain.Personal) (domain.Personal, error) {
+	key := s.delivery
+	if about.Type == domain.SubjectName {
+		about.ID = s.keys.name(macName, string(text))
+	}
+	if about != (domain.DataSubject{}) {
+		var err error
+		if key, err = s.keys.subject(ctx, SubjectKey(s.source, about)); err != nil {
+			return "", err
+		}
+		s.used = append(s.used, key)
+	}
+	return domain.Personal(seal.Text(&key.Key, string(text))), nil
+}
+
+// SubjectKey returns how a data subject is named in data_key.
+func SubjectKey(source string, about domain.DataSubject) string {
+	return source + "/" + about.Type + "/" + about.ID
+}
