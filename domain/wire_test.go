@@ -88,7 +88,7 @@ func TestWireReadsEvents(t *testing.T) {
 		v := reflect.New(reflect.TypeOf(example)).Elem()
 		drawValue(t, v)
 		e := v.Interface().(Event)
-		data, personal, err := kinds[k].encode(e)
+		data, personal, err := kinds[k].encode(e, nil)
 		if err != nil {
 			t.Skip(err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/seal"
+	"github.com/daybook-ledger/daybook/projections"
 )
 
 // KeyFiles are the keys of a book that are kept outside the database. Make…
@@ -24,12 +25,6 @@ type KeyFiles interface {
 	MakeIndex() (*seal.Key, error)
 	MakeKEK(epoch int) (*seal.Key, error)
 }
-
-// What is shown in the place of a text that cannot be opened.
-const (
-	Erased = "[erased]" // its key was destroyed
-	Sealed = "[sealed]" // its key is there, and the key-encryption key is not
-)
 
 // A Keyring has the keys that what is personal is sealed with. Those are in the
 // database, each wrapped by a key-encryption key that is not.
@@ -333,9 +328,9 @@ func (k *Keyring) read(ctx context.Context, q querier, ids []seal.ID) (map[seal.
 	return keys, nil
 }
 
-// Open returns the plain texts of sealed ones, [Erased] for those whose key was
-// destroyed and [Sealed] for those that cannot be opened here. What is not sealed
-// is returned as it is.
+// Open implements [projections.Opener]. A text whose key is there, and the
+// key-encryption key is not, is [projections.Unopened]. What is not sealed is
+// returned as it is.
 func (k *Keyring) Open(ctx context.Context, texts []string) ([]string, error) {
 	var ids []seal.ID
 	wanted := make(map[seal.ID]bool)
@@ -372,9 +367,9 @@ func (k *Keyring) Open(ctx context.Context, texts []string) ([]string, error) {
 		key, there := keys[id]
 		switch {
 		case !there:
-			opened[i] = Erased
+			opened[i] = projections.Erased
 		case key == nil:
-			opened[i] = Sealed
+			opened[i] = projections.Unopened
 		default:
 			if opened[i], err = seal.OpenText(key, t); err != nil {
 				return nil, err

@@ -165,8 +165,9 @@ func (d *database) banner(w io.Writer) {
 
 // withProjector runs f with a projector over the configured database.
 func (a *app) withProjector(ctx context.Context, f func(*postgres.Projector) error) error {
-	return a.withReader(ctx, func(db *sql.DB, _ *postgres.Keyring) error {
+	return a.withReader(ctx, func(db *sql.DB, keys *postgres.Keyring) error {
 		projector := postgres.NewProjector(db, allProjections())
+		projector.Opener = keys
 		if err := projector.Setup(ctx); err != nil {
 			return err
 		}

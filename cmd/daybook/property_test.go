@@ -42,6 +42,7 @@ func TestModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := postgrestest.Keys(t, url)
+	projector.Opener = keys
 	number, tally := 0, make(map[string]int)
 	rapid.Check(t, func(t *rapid.T) {
 		number++

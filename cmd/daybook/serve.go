@@ -143,6 +143,7 @@ func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source
 		return err
 	}
 	s.projector = postgres.NewProjector(s.pools.reader, allProjections())
+	s.projector.Opener = s.keys
 	if err := s.projector.Setup(ctx); err != nil {
 		return err
 	}
