@@ -59,12 +59,13 @@ CREATE TABLE key_epoch (
     destroyed_at timestamptz
 );
 
--- Full tiles of the Merkle tree above the leaves, which are in the log. They
--- follow from the leaves and make proofs quick.
+-- The roots of the full tiles of the Merkle tree, 256 wide: one for every 256
+-- records at level 0, one for every 256 of these at level 1, and so on. They follow
+-- from the leaves, which are in the log, and make proofs quick.
 CREATE TABLE tile (
-    level  smallint NOT NULL CHECK (level >= 1),
-    n      bigint   NOT NULL CHECK (n >= 0),
-    hashes bytea    NOT NULL CHECK (length(hashes) = 256 * 32),
+    level smallint NOT NULL CHECK (level >= 0),
+    n     bigint   NOT NULL CHECK (n >= 0),
+    root  bytea    NOT NULL CHECK (length(root) = 32),
     PRIMARY KEY (level, n)
 );
 

@@ -18,6 +18,10 @@ const MaxProof = 128
 // [tlog.HashReader].
 type HashReader = tlog.HashReader
 
+// Place returns where the hash with a stored index is in the tree: how many
+// levels above the leaves, and the how manieth there, from zero.
+func Place(index int64) (height int, n int64) { return tlog.SplitStoredHashIndex(index) }
+
 // RootAt returns the root of the tree of the first size records.
 func RootAt(size int64, r HashReader) (Hash, error) {
 	if size < 0 || size > MaxSize {
