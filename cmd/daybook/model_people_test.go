@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -137,8 +139,39 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
+// either stands for one of some texts in a row that is wanted: {a|b}.
+func either(texts, other string) string {
+	list := strings.Split(strings.Trim(texts, "{}"), "|")
+	if !slices.Contains(list, other) {
+		list = append(list, other)
+	}
+	if len(list) == 1 {
+		return other
+	}
+	slices.Sort(list)
+	return "{" + strings.Join(list, "|") + "}"
+}
+
+// settle writes into wanted rows which of [either] texts the rows have.
+func settle(want, rows []string) []string {
+	settled := slices.Clone(want)
+	for i, w := range want {
+		if !strings.Contains(w, "{") {
+			continue
+		}
+		pattern := strings.NewReplacer(`\{`, "(", `\|`, "|", `\}`, ")").Replace(regexp.QuoteMeta(w))
+		one := regexp.MustCompile("^" + pattern + "$")
+		if at := slices.IndexFunc(rows, one.MatchString); at >= 0 {
+			settled[i] = rows[at]
+		}
+	}
+	slices.Sort(settled)
+	return settled
+}
+
 // names: the latest name and address that were said of an id; of two at the same
-// moment the greater. What is said in passing counts if nothing else was. What
+// moment the greater, or either of them ([either]) if it is about people: only who
+// has the keys could tell which is greater when it is sealed. What is said in passing counts if nothing else was. What
 // was seen, and not removed since, is there.
 func (b *book) names(table string) (rows []string) {
 	type text struct {
@@ -152,7 +185,12 @@ func (b *book) names(table string) (rows []string) {
 			return t
 		case t.text == "", t.inPassing && !o.inPassing:
 			return o
-		case t.inPassing == o.inPassing && cmp.Or(o.at.Compare(t.at), cmp.Compare(o.text, t.text)) > 0:
+		case t.inPassing != o.inPassing || o.at.Before(t.at):
+			return t
+		case o.at.Equal(t.at) && table != "items":
+			t.text = either(t.text, o.text)
+			return t
+		case o.at.After(t.at) || o.text > t.text:
 			return o
 		}
 		return t
