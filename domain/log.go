@@ -15,7 +15,9 @@ const SourceLog = "log"
 // It is the first record of that epoch and commits to what the log said of itself
 // before, so that nobody who holds the old checkpoint is told it never was.
 //
-// The epoch of the log is one more than the number of these records in it.
+// The epoch of the log is that of the last of these records, 1 if there is none. It
+// is usually one more than their number; it is greater if the log was rolled back
+// over one of them, because no epoch is opened twice.
 type LogForked struct {
 	Epoch      int64  `json:"epoch"`      // that it opens; the first one that is opened is 2
 	Checkpoint string `json:"checkpoint"` // newest checkpoint known of the epochs before, a signed note with its newlines

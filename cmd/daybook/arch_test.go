@@ -38,7 +38,7 @@ var may = map[string][]string{
 		module + "/migrations",
 		"github.com/ThreeDotsLabs/", "github.com/lib/pq", "github.com/lib/pq/", "github.com/oklog/ulid/v2",
 		"github.com/pressly/goose/v3", "github.com/pressly/goose/v3/", "github.com/shopspring/decimal", "golang.org/x/sys/",
-		"github.com/sony/gobreaker/v2", "golang.org/x/oauth2", "golang.org/x/oauth2/", "golang.org/x/time/rate",
+		"github.com/nats-io/nats.go", "github.com/nats-io/nats.go/jetstream", "github.com/sony/gobreaker/v2", "golang.org/x/mod/sumdb/note", "golang.org/x/oauth2", "golang.org/x/oauth2/", "golang.org/x/time/rate",
 	},
 }
 
