@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"encoding/hex"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ import (
 //	verified hmac-sha256, secret 1
 //	received_at 2026-03-01T09:00:01.000000Z
 //	cause -
-//	fetched -
+//	fetched events/62fadf95
 //	replay false
 //	key -
 //	scopes Z3R…,hT4…
@@ -40,7 +41,10 @@ import (
 // what deduplication goes by, as HMACs in base64url; mac is the HMAC of the body's
 // exact bytes in hexadecimal. Header and body are the hexadecimal SHA-256 of their
 // sealed forms (see the package seal), which commit to the key they open with.
-// What there is none of is "-". No value holds a newline.
+//
+// Where there is no cause or no key there is a "-", which neither can be. A text
+// that is empty, or no scopes, is nothing behind the space: a topic may be "-". No
+// value holds a newline, so two deliveries never have the same bytes.
 type Envelope struct {
 	ID           ulid.ULID
 	Source       string
@@ -78,7 +82,7 @@ func (e *Envelope) AppendBytes(b []byte) []byte {
 	b = appendLine(b, "fetched", e.Fetched)
 	b = append(b, "\nreplay "...)
 	b = strconv.AppendBool(b, e.Replay)
-	b = appendLine(b, "key", e.Key)
+	b = appendLine(b, "key", cmp.Or(e.Key, "-"))
 	b = appendLine(b, "scopes", strings.Join(e.Scopes, ","))
 	b = append(b, "\nmac "...)
 	b = hex.AppendEncode(b, e.BodyMAC[:])
@@ -89,11 +93,8 @@ func (e *Envelope) AppendBytes(b []byte) []byte {
 	return append(b, '\n')
 }
 
-// appendLine appends a newline, a name and a value, "-" for none.
+// appendLine appends a newline, a name and a value.
 func appendLine(b []byte, name, value string) []byte {
 	b = append(append(append(b, '\n'), name...), ' ')
-	if value == "" {
-		return append(b, '-')
-	}
 	return append(b, value...)
 }

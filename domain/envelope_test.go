@@ -20,6 +20,7 @@ func envelope() domain.Envelope {
 		Status:       domain.Accepted,
 		Flags:        "assumed-mapping,duplicate-member",
 		Verified:     "hmac-sha256, secret 1",
+		Fetched:      "events/62fadf95",
 		ReceivedAt:   at("2026-03-01T09:00:01Z"),
 		Scopes:       []string{"one", "two"},
 		BodyMAC:      sha256.Sum256([]byte("mac")),
@@ -43,7 +44,7 @@ func ExampleEnvelope_AppendBytes() {
 	// verified hmac-sha256, secret 1
 	// received_at 2026-03-01T09:00:01.000000Z
 	// cause -
-	// fetched -
+	// fetched events/62fadf95
 	// replay false
 	// key -
 	// scopes one,two
@@ -64,7 +65,7 @@ func TestEnvelopeCoversEveryField(t *testing.T) {
 		"Verified":     func(e *domain.Envelope) { e.Verified += "x" },
 		"ReceivedAt":   func(e *domain.Envelope) { e.ReceivedAt = e.ReceivedAt.Add(time.Microsecond) },
 		"Cause":        func(e *domain.Envelope) { e.Cause[0]++ },
-		"Fetched":      func(e *domain.Envelope) { e.Fetched = "events/1" },
+		"Fetched":      func(e *domain.Envelope) { e.Fetched = "" },
 		"Replay":       func(e *domain.Envelope) { e.Replay = true },
 		"Key":          func(e *domain.Envelope) { e.Key = "one" },
 		"Scopes":       func(e *domain.Envelope) { e.Scopes = e.Scopes[:1] },
@@ -87,5 +88,21 @@ func TestEnvelopeCoversEveryField(t *testing.T) {
 			t.Errorf("a change of %s makes the same bytes as a change of %s", field.Name, other)
 		}
 		seen[b] = field.Name
+	}
+}
+
+// TestEnvelopeOfDashes wants a text that is a dash to be none that is empty.
+func TestEnvelopeOfDashes(t *testing.T) {
+	empty := domain.Envelope{ID: envelope().ID}
+	for name, change := range map[string]func(*domain.Envelope){
+		"topic":   func(e *domain.Envelope) { e.Topic = "-" },
+		"flags":   func(e *domain.Envelope) { e.Flags = "-" },
+		"fetched": func(e *domain.Envelope) { e.Fetched = "-" },
+		"scopes":  func(e *domain.Envelope) { e.Scopes = []string{"-"} },
+	} {
+		e := empty
+		if change(&e); string(e.AppendBytes(nil)) == string(empty.AppendBytes(nil)) {
+			t.Errorf("with %q as %s the bytes are the same", "-", name)
+		}
 	}
 }
