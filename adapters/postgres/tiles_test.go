@@ -42,8 +42,8 @@ func tampered(t testing.TB, db *sql.DB, statement string, args ...any) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	for _, s := range []string{`ALTER TABLE log DISABLE TRIGGER USER`, `ALTER TABLE tile DISABLE TRIGGER USER`} {
-		if _, err := conn.ExecContext(t.Context(), s); err != nil {
+	for _, table := range []string{"log", "delivery", "tile"} {
+		if _, err := conn.ExecContext(t.Context(), `ALTER TABLE `+table+` DISABLE TRIGGER USER`); err != nil {
 			t.Fatal(err)
 		}
 	}
