@@ -154,6 +154,7 @@ func (d *database) Close() error {
 
 // banner says which database is used and where the data are.
 func (d *database) banner(w io.Writer) {
+	defer fmt.Fprintf(w, "keys        %s (back them up, apart from the database)\n", d.files.Path())
 	if d.embedded == nil {
 		fmt.Fprintf(w, "database    PostgreSQL %s (DATABASE_URL)\n", d.version)
 		return
