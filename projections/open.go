@@ -32,40 +32,47 @@ func (v View) Personal() bool {
 	return slices.ContainsFunc(v.Columns, func(c ViewColumn) bool { return c.Sealed })
 }
 
-// open opens the personal texts of rows that are about to be shown, each token
-// once. A nil Opener has no keys.
+// open opens the personal texts of rows that are about to be shown.
 func (v View) open(ctx context.Context, open Opener, rows []StreamRow) error {
-	var tokens []string
-	at := make(map[string]int) // in tokens
-	cells := func(f func(*Cell)) {
-		for i, c := range v.Columns {
-			for r := range rows {
-				if cell := &rows[r].shown[i]; c.Sealed && isToken(cell.Text) {
-					f(cell)
-				}
+	var cells []*Cell
+	for i, c := range v.Columns {
+		for r := range rows {
+			if c.Sealed {
+				cells = append(cells, &rows[r].shown[i])
 			}
 		}
 	}
-	cells(func(c *Cell) {
-		if _, ok := at[c.Text]; !ok {
+	return openCells(ctx, open, cells)
+}
+
+// openCells opens the tokens among the cells, each token once. A nil Opener has no
+// keys.
+func openCells(ctx context.Context, open Opener, cells []*Cell) error {
+	var tokens []string
+	at := make(map[string]int) // in tokens
+	for _, c := range cells {
+		if _, ok := at[c.Text]; !ok && isToken(c.Text) {
 			at[c.Text] = len(tokens)
 			tokens = append(tokens, c.Text)
 		}
-	})
+	}
 	if len(tokens) == 0 {
 		return nil
 	}
-	if open == nil {
-		cells(func(c *Cell) { c.Text = Unopened })
-		return nil
+	texts := slices.Repeat([]string{Unopened}, len(tokens))
+	if open != nil {
+		var err error
+		if texts, err = open.Open(ctx, tokens); err == nil && len(texts) != len(tokens) {
+			err = fmt.Errorf("%d texts for %d tokens", len(texts), len(tokens))
+		}
+		if err != nil {
+			return fmt.Errorf("open personal texts: %w", err)
+		}
 	}
-	texts, err := open.Open(ctx, tokens)
-	if err == nil && len(texts) != len(tokens) {
-		err = fmt.Errorf("%d texts for %d tokens", len(texts), len(tokens))
+	for _, c := range cells {
+		if i, ok := at[c.Text]; ok {
+			c.Text = texts[i]
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("open personal texts: %w", err)
-	}
-	cells(func(c *Cell) { c.Text = texts[at[c.Text]] })
 	return nil
 }

@@ -2,10 +2,10 @@ package projections_test
 
 import (
 	"errors"
-	"testing"
 	"time"
 
 	"github.com/shopspring/decimal"
+	"pgregory.net/rapid"
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
@@ -95,7 +95,7 @@ func foldShelf(tx *projections.Tx, r *domain.Record) error {
 }
 
 // script returns a log of "verb name" pairs.
-func script(t *testing.T, lines ...[2]string) []*domain.Record {
+func script(t rapid.TB, lines ...[2]string) []*domain.Record {
 	t.Helper()
 	log := make([]*domain.Record, len(lines))
 	for i, l := range lines {

@@ -221,7 +221,7 @@ func (e *Projector) howFar(ctx context.Context, p *projections.Projection, now P
 	null := projections.Cell{Null: true}
 	at, status, stoppedAt, reason := head, "running", null, null
 	if now.Version != p.Version || now.Position < head.position { // else it got beyond
-		_, err := e.fold(ctx, past{projection: p, known: head})
+		_, err := e.fold(ctx, past{projection: p, known: head}, nil)
 		if stop, ok := errors.AsType[*projections.FoldError](err); ok {
 			at, err = stateAt(ctx, e.db, stop.Position-1)
 			status, stoppedAt, reason = "stopped", n(stop.Position), projections.Cell{Text: stop.Err.Error()}

@@ -58,7 +58,7 @@ func (e *Projector) askPast(ctx context.Context, p *projections.Projection, q qu
 	if q.view.Table.IsJournal() {
 		wanted.journal = q.view.Table.Name()
 	}
-	m, err := e.fold(ctx, wanted)
+	m, err := e.fold(ctx, wanted, nil)
 	if err != nil {
 		return projections.Page{}, err
 	}
@@ -67,7 +67,7 @@ func (e *Projector) askPast(ctx context.Context, p *projections.Projection, q qu
 
 // fold returns the tables of the past that is wanted, which nobody may change. It
 // goes on from the nearest past that is remembered.
-func (e *Projector) fold(ctx context.Context, wanted past) (*projections.Memory, error) {
+func (e *Projector) fold(ctx context.Context, wanted past, progress Progress) (*projections.Memory, error) {
 	near := e.pasts.nearest(wanted)
 	if near.memory != nil && near.known.position == wanted.known.position {
 		return near.memory, nil
@@ -84,7 +84,7 @@ func (e *Projector) fold(ctx context.Context, wanted past) (*projections.Memory,
 		return near.memory, nil
 	}
 	wanted.memory = near.memory.Clone()
-	if err := wanted.goOn(ctx, e.db, near.known.position); err != nil {
+	if err := wanted.goOn(ctx, e.db, near.known.position, progress); err != nil {
 		return nil, err
 	}
 	e.pasts.keep(wanted)
@@ -92,7 +92,7 @@ func (e *Projector) fold(ctx context.Context, wanted past) (*projections.Memory,
 }
 
 // goOn folds the records after a position into the tables.
-func (p past) goOn(ctx context.Context, q querier, after int64) error {
+func (p past) goOn(ctx context.Context, q querier, after int64, progress Progress) error {
 	store := oneJournal{p.memory, p.journal}
 	for page, err := range decoded(ctx, q, p.projection, after, p.known.position) {
 		if err != nil {
@@ -106,6 +106,9 @@ func (p past) goOn(ctx context.Context, q querier, after int64) error {
 				return domain.Errorf(domain.Differs, "fold", "%w", err).
 					WithHint("Upgrade daybook, or correct the fact by a new one.")
 			}
+		}
+		if progress != nil {
+			progress(page[len(page)-1].Position, p.known.position)
 		}
 	}
 	return nil

@@ -17,11 +17,13 @@ import (
 func projectionCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "projection",
-		Short: "List, rebuild and verify the projections",
+		Short: "List, rebuild, verify and follow the projections",
 		Long: `A projection is derived from the log and from nothing else. Rebuilding derives it
-again beside the live tables and swaps; verifying derives it again and compares.`,
+again beside the live tables and swaps; verifying derives it again and compares;
+stepping derives it again record by record and shows what each of them changes.`,
 		Example: `  daybook projection list
   daybook projection verify
+  daybook projection step credits --key acme-tahdah/70412
   daybook projection rebuild credits`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -47,6 +49,7 @@ Without a name it rebuilds all of them.`,
 			},
 		},
 		projectionVerifyCommand(a),
+		projectionStepCommand(a),
 	)
 	return cmd
 }
