@@ -43,12 +43,12 @@ CREATE INDEX delivery_scope_position ON delivery_scope (position);
 -- key that is kept outside the database. Deleting a row erases what it opens.
 CREATE TABLE data_key (
     id      bytea            PRIMARY KEY CHECK (length(id) = 32), -- follows from the key; every sealed form begins with it
-    subject text COLLATE "C" UNIQUE,  -- whom it is about: source/type/id; null: one delivery
+    subject text COLLATE "C",         -- whom it is about: source/type/id; null: one delivery
     epoch   integer          NOT NULL CHECK (epoch > 0), -- of the key-encryption key
     wrapped bytea            NOT NULL CHECK (length(wrapped) = 92)
 );
 
-CREATE INDEX data_key_epoch ON data_key (epoch);
+CREATE UNIQUE INDEX data_key_subject ON data_key (subject) WHERE subject IS NOT NULL;
 
 -- The key-encryption keys that there were. The id tells whether a file holds the
 -- one that is meant.

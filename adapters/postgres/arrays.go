@@ -84,5 +84,5 @@ func connectionLost(err error) bool {
 // keyRaced reports whether err says that a subject has a key already.
 func keyRaced(err error) bool {
 	e := pq.As(err, pqerror.UniqueViolation)
-	return e != nil && e.Constraint == "data_key_subject_key"
+	return e != nil && e.Constraint == "data_key_subject"
 }

@@ -38,6 +38,9 @@ type Keyring struct {
 	epoch    int                 // that new keys are wrapped in
 	keks     map[int]*seal.Key   // by epoch
 	subjects map[string]*dataKey // those used lately
+	wanted   []*subjectRead      // by those who wait for reading
+
+	reading sync.Mutex // held by who reads keys of subjects
 }
 
 // A dataKey is one key that seals.
@@ -233,29 +236,89 @@ func (k *Keyring) remember(d *dataKey) *dataKey {
 	return d
 }
 
+// A subjectRead is somebody's wish to read the key of a subject.
+type subjectRead struct {
+	subject string
+	done    bool
+	key     *dataKey // nil: there is none
+	err     error
+}
+
+// readSubject returns the key of a subject, nil if there is none. Those who ask
+// while somebody is asking are answered together, by one statement.
 func (k *Keyring) readSubject(ctx context.Context, subject string) (*dataKey, error) {
-	d := &dataKey{subject: subject, stored: true}
-	var id []byte
-	err := k.db.QueryRowContext(ctx, `SELECT id, epoch, wrapped FROM data_key WHERE subject = $1`, subject).Scan(&id, &d.epoch, &d.wrapped)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+	r := &subjectRead{subject: subject}
+	k.mu.Lock()
+	k.wanted = append(k.wanted, r)
+	k.mu.Unlock()
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	if !r.done {
+		k.mu.Lock()
+		batch := k.wanted
+		k.wanted = nil
+		k.mu.Unlock()
+		// The others do not want to fail with the one who asks for them.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
+		defer cancel()
+		k.readSubjects(ctx, batch)
 	}
+	return r.key, r.err
+}
+
+func (k *Keyring) readSubjects(ctx context.Context, batch []*subjectRead) {
+	subjects := make(pq.StringArray, len(batch))
+	for i, r := range batch {
+		subjects[i] = r.subject
+	}
+	found, err := k.query(ctx, k.db, `SELECT id, coalesce(subject, ''), epoch, wrapped FROM data_key WHERE subject = ANY ($1)`, subjects)
+	bySubject := make(map[string]*dataKey, len(found))
+	for _, d := range found {
+		bySubject[d.subject] = d
+	}
+	for _, r := range batch {
+		r.done, r.err = true, err
+		d := bySubject[r.subject]
+		if d == nil || err != nil {
+			continue
+		}
+		if r.err = k.unwrap(ctx, d); r.err == nil {
+			r.key = d
+		}
+	}
+}
+
+// query returns keys as they are stored, not yet unwrapped.
+func (k *Keyring) query(ctx context.Context, q querier, query string, args ...any) (keys []*dataKey, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, unreachable(err)
 	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		d := &dataKey{stored: true}
+		var id []byte
+		if err := rows.Scan(&id, &d.subject, &d.epoch, &d.wrapped); err != nil {
+			return nil, err
+		}
+		d.id = seal.ID(id)
+		keys = append(keys, d)
+	}
+	return keys, unreachable(rows.Err())
+}
+
+// unwrap sets the key of d, which must be the one that its id says.
+func (k *Keyring) unwrap(ctx context.Context, d *dataKey) error {
 	kek, err := k.kek(ctx, d.epoch)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	key, err := seal.Unwrap(kek, d.wrapped)
-	if err != nil {
-		return nil, err
+	if err != nil || key.ID() != d.id {
+		return domain.Errorf(domain.Differs, "keys", "the key with the id %x was changed", d.id[:8]).WithHint("Restore data_key from a backup.")
 	}
-	d.Key, d.id = *key, seal.ID(id)
-	if d.id != key.ID() {
-		return nil, domain.Errorf(domain.Differs, "keys", "the key of a subject was changed").WithHint("Run: daybook log verify")
-	}
-	return d, nil
+	d.Key = *key
+	return nil
 }
 
 // isStored reports whether d is in the database.
@@ -292,38 +355,21 @@ func (k *Keyring) read(ctx context.Context, q querier, ids []seal.ID) (map[seal.
 	for i := range ids {
 		list[i] = ids[i][:]
 	}
-	rows, err := q.QueryContext(ctx, `SELECT id, epoch, wrapped FROM data_key WHERE id = ANY ($1)`, list)
+	found, err := k.query(ctx, q, `SELECT id, coalesce(subject, ''), epoch, wrapped FROM data_key WHERE id = ANY ($1)`, list)
 	if err != nil {
-		return nil, unreachable(err)
-	}
-	type row struct {
-		id, wrapped []byte
-		epoch       int
-	}
-	var found []row
-	for rows.Next() {
-		var r row
-		if err := rows.Scan(&r.id, &r.epoch, &r.wrapped); err != nil {
-			return nil, errors.Join(err, rows.Close())
-		}
-		found = append(found, r)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, unreachable(err)
+		return nil, err
 	}
 	keys := make(map[seal.ID]*seal.Key, len(found))
-	for _, r := range found {
-		kek, err := k.kek(ctx, r.epoch)
+	for _, d := range found {
+		err := k.unwrap(ctx, d)
 		if domain.CodeOf(err) == domain.NotFound {
-			keys[seal.ID(r.id)] = nil
+			keys[d.id] = nil
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if keys[seal.ID(r.id)], err = seal.Unwrap(kek, r.wrapped); err != nil {
-			return nil, err
-		}
+		keys[d.id] = &d.Key
 	}
 	return keys, nil
 }
