@@ -19,9 +19,8 @@ import (
 // then n).
 type Digest struct {
 	sum   hash.Hash
-	table hash.Hash
+	table *TableDigest
 	name  string
-	buf   []byte
 }
 
 // NewDigest returns the digest of no tables.
@@ -30,21 +29,16 @@ func NewDigest() *Digest { return &Digest{sum: sha256.New()} }
 // Table says that the rows that follow are those of the named table.
 func (d *Digest) Table(name string) {
 	d.finish()
-	d.table, d.name = sha256.New(), name
+	d.table, d.name = NewTableDigest(), name
 }
 
 // Row adds one row.
-func (d *Digest) Row(cells []Cell) {
-	d.buf = d.buf[:0]
-	for _, c := range cells {
-		if c.Null {
-			d.buf = append(d.buf, 0)
-			continue
-		}
-		d.buf = binary.AppendUvarint(d.buf, uint64(len(c.Text))+1)
-		d.buf = append(d.buf, c.Text...)
-	}
-	d.table.Write(d.buf)
+func (d *Digest) Row(cells []Cell) { d.table.Row(cells) }
+
+// Add adds a table whose rows were digested by themselves.
+func (d *Digest) Add(name string, t *TableDigest) {
+	d.finish()
+	fmt.Fprintf(d.sum, "%x  %s\n", t.sum.Sum(nil), name)
 }
 
 // Sum returns the digest. Nothing may be added after it.
@@ -54,8 +48,36 @@ func (d *Digest) Sum() string {
 }
 
 func (d *Digest) finish() {
-	if d.table != nil {
-		fmt.Fprintf(d.sum, "%x  %s\n", d.table.Sum(nil), d.name)
+	if t := d.table; t != nil {
 		d.table = nil
+		d.Add(d.name, t)
 	}
 }
+
+// A TableDigest hashes the rows of one table, for [Digest.Add].
+type TableDigest struct {
+	sum  hash.Hash
+	rows int64
+	buf  []byte
+}
+
+// NewTableDigest returns the digest of no rows.
+func NewTableDigest() *TableDigest { return &TableDigest{sum: sha256.New()} }
+
+// Row adds one row.
+func (d *TableDigest) Row(cells []Cell) {
+	d.rows++
+	d.buf = d.buf[:0]
+	for _, c := range cells {
+		if c.Null {
+			d.buf = append(d.buf, 0)
+			continue
+		}
+		d.buf = binary.AppendUvarint(d.buf, uint64(len(c.Text))+1)
+		d.buf = append(d.buf, c.Text...)
+	}
+	d.sum.Write(d.buf)
+}
+
+// Rows returns how many rows were added.
+func (d *TableDigest) Rows() int64 { return d.rows }

@@ -40,6 +40,9 @@ type Projection struct {
 	// stops this projection, and only this one, before the record.
 	Fold func(tx *Tx, r *domain.Record) error
 
+	// Totals are what a certificate sums up.
+	Totals []Total
+
 	// Views are the questions that can be asked of the tables.
 	Views []View
 }

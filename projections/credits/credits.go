@@ -108,6 +108,10 @@ func Projection() *projections.Projection {
 			domain.CreditsAdjusted{},
 		),
 		Fold: fold,
+		Totals: []projections.Total{
+			{Table: balances, Column: "remaining", By: "template"},
+			{Table: balances, Column: "consumed", By: "template"},
+		},
 		Views: []projections.View{
 			projections.NewView("balances", "Event credit balances", balances,
 				"source", "line", "template", "order", "remaining", "claimed",

@@ -93,6 +93,11 @@ func Projection() *projections.Projection {
 			domain.SalesEntryPosted{},
 		),
 		Fold: fold,
+		Totals: []projections.Total{
+			{Table: balances, Column: "debit", By: "currency"},
+			{Table: balances, Column: "credit", By: "currency"},
+			{Table: orders, Column: "outstanding", By: "currency"},
+		},
 		Views: []projections.View{
 			projections.NewView("orders", "Orders", orders,
 				"source", "order", "currency", "total", "paid", "refunded", "outstanding", "status", "flags",
