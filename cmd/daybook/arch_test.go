@@ -30,7 +30,7 @@ var may = map[string][]string{
 	},
 	"projections": {
 		module + "/domain", module + "/domain/", module + "/projections",
-		"github.com/shopspring/decimal",
+		"github.com/shopspring/decimal", "golang.org/x/mod/sumdb/note",
 	},
 	"migrations": {},
 	"adapters": {
