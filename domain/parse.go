@@ -20,8 +20,8 @@ func ParseRecord(b, personal []byte) (*Record, error) {
 	l := lines{rest: b, first: "daybook record v1"}
 	l.value("position", func(s string) (err error) { r.Position, err = strconv.ParseInt(s, 10, 64); return err })
 	l.value("id", parseULID(&r.ID))
-	l.value("kind", func(s string) error { r.Kind = Kind(s); return nil })
-	l.value("source", func(s string) error { r.Source = s; return nil })
+	l.value("kind", parseText((*string)(&r.Kind)))
+	l.value("source", parseText(&r.Source))
 	l.value("occurred_at", parseRecordTime(&r.OccurredAt))
 	l.value("recorded_at", parseRecordTime(&r.RecordedAt))
 	l.value("delivery", func(s string) error {
@@ -65,9 +65,14 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 	l.value("cause", parseULID(&e.Cause))
 	l.value("fetched", parseText(&e.Fetched))
 	l.value("replay", parseTruth(&e.Replay))
-	l.value("key", parseText(&e.Key))
-	l.value("scopes", func(s string) error {
+	l.value("key", func(s string) error {
 		if s != "-" {
+			e.Key = s
+		}
+		return nil
+	})
+	l.value("scopes", func(s string) error {
+		if s != "" {
 			e.Scopes = strings.Split(s, ",")
 		}
 		return nil
@@ -137,9 +142,7 @@ func (l *lines) end(b []byte, write func([]byte) []byte) error {
 
 func parseText(to *string) func(string) error {
 	return func(s string) error {
-		if s != "-" {
-			*to = s
-		}
+		*to = s
 		return nil
 	}
 }

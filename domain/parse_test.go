@@ -42,6 +42,7 @@ func TestParseRecord(t *testing.T) {
 func TestParseEnvelope(t *testing.T) {
 	full := parsedEnvelope()
 	full.Cause, full.Fetched, full.Key, full.Replay, full.Test = ulid.MustParse("01KHV3Q0000000000000000002"), "events/1", "k", true, true
+	full.Topic, full.Flags, full.Scopes = "-", "", nil
 	for _, want := range []domain.Envelope{parsedEnvelope(), full, {ReceivedAt: at("2026-03-01T09:00:01Z")}} {
 		got, err := domain.ParseEnvelope(want.AppendBytes(nil))
 		if err != nil {

@@ -23,6 +23,7 @@ var (
 	header, body = []byte("sealed header"), bytes.Repeat([]byte("sealed body "), 100)
 	delivery     = domain.Envelope{
 		ID: ulid.MustParse("01KHV3Q0000000000000000001"), Source: "acme-tahdah", Topic: "eventCredits.Updated", Status: domain.Accepted,
+		Flags: "assumed-mapping", Fetched: "events/62fadf95", Scopes: []string{"Z3R"}, // no line ends in a space
 		Verified: "hmac-sha256, secret 1", ReceivedAt: time.Date(2026, 3, 1, 9, 0, 1, 0, time.UTC),
 		HeaderSHA256: sha256.Sum256(header), BodySHA256: sha256.Sum256(body),
 	}
@@ -108,14 +109,14 @@ func Example() {
 	// topic eventCredits.Updated
 	// status accepted
 	// test false
-	// flags -
+	// flags assumed-mapping
 	// verified hmac-sha256, secret 1
 	// received_at 2026-03-01T09:00:01.000000Z
 	// cause -
-	// fetched -
+	// fetched events/62fadf95
 	// replay false
 	// key -
-	// scopes -
+	// scopes Z3R
 	// mac 0000000000000000000000000000000000000000000000000000000000000000
 	// header c1be32009d8cfb0278bee09fb376e3f08d895b10b0fec1afc8ea9699cc3a47d4
 	// body fab9c2641d069d0195510232441079d104edba3a02c06175b96b8c7c77efaefe
@@ -126,12 +127,12 @@ func Example() {
 	// source acme-tahdah
 	// occurred_at 2026-03-01T09:00:01.000000Z
 	// recorded_at 2026-03-01T09:00:01.000000Z
-	// delivery 01KHV3Q0000000000000000001 7b7efc522f44ea2fdf8e54e541cc9bb9bc2c6d6798b11b1624af954d5b7d606e
+	// delivery 01KHV3Q0000000000000000001 b169776874c1b4621ea06b27599e27c7e1aab00d3acbbb6e467069bf2db8e45e
 	// cause -
 	// test false
 	// personal -
 	// data {"line":"70412","template":"318","remaining":"14"}
-	// leaf 1185bbf99227441d9444170641eb4e8d04102e9011fab17b7bf5866cbb22d551
+	// leaf 4b733c7bceb80a992cfdfe4a9d10faff93bd9519a76b5d93623e4724c9b7c43c
 	// daybook record v1
 	// position 2
 	// id 01KHV3Q0000000000000000002
@@ -139,19 +140,19 @@ func Example() {
 	// source acme-tahdah
 	// occurred_at 2026-03-01T09:00:01.000000Z
 	// recorded_at 2026-03-01T09:00:01.000000Z
-	// delivery 01KHV3Q0000000000000000001 7b7efc522f44ea2fdf8e54e541cc9bb9bc2c6d6798b11b1624af954d5b7d606e
+	// delivery 01KHV3Q0000000000000000001 b169776874c1b4621ea06b27599e27c7e1aab00d3acbbb6e467069bf2db8e45e
 	// cause -
 	// test false
 	// personal b007b01ec8f1a9586b3c3032751a93f3ffab6100d0898846a6524b70c89a4038
 	// data {"line":"70412","template":"318","remaining":"14"}
 	// {"consumed/0/description":"sealed.1.abc"}
-	// leaf 1cad3ac5ccf3e98ba06bba71d6721f4be3ec86a5d534909afb5cecc1d6a688a1
+	// leaf 92d3e538505bc850c8f33dc2f2b981004712647ab4bfef46f00eabdc2f2a53e3
 	// bodies/01KHV3Q0000000000000000001.header
 	// …
 	// bodies/01KHV3Q0000000000000000001.body
 	// …
 	// end.json
-	// {"records":2,"deliveries":1,"bodies":1,"checkpoints":1,"certificates":1,"root":"tf50H2I91NjpfiF1jleTJRVz4bnM7DV5T2h86gFc8sE=","sha256":"bc69cf887cfd004bc54099d7cf6eb4a10b970f31abf88a3429a553d632868aed"}
+	// {"records":2,"deliveries":1,"bodies":1,"checkpoints":1,"certificates":1,"root":"925wgvwPOn+dzxVseCKeFbtOiCeyCHybWsDjBvJ6AlE=","sha256":"6da3b173d2cddc7b52862d9fc279e6071bd0ef89d4a0dd21d7f2fd4ac7388508"}
 }
 
 func read(file []byte) ([]bundle.Part, bundle.End, error) {
