@@ -4,7 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/daybook-ledger/daybook/domain/seal"
 )
 
 // What is shown instead of a personal text that cannot be opened.
@@ -19,13 +20,12 @@ const OpenAtOnce = DefaultLimit + 24
 
 // An Opener opens personal texts on their way out.
 type Opener interface {
-	// Open returns what each of the tokens stands for, in their order, and
-	// [Erased] for one whose key is gone. It must not change what it is given.
+	// Open returns what each of the tokens stands for, in their order: [Erased]
+	// for one whose key is gone, [Unopened] for one whose key is not at hand, and a
+	// text that is none, or that its key did not seal, as it is. It must not change
+	// what it is given.
 	Open(ctx context.Context, tokens []string) (texts []string, err error)
 }
-
-// isToken reports whether a text is a token.
-func isToken(text string) bool { return strings.HasPrefix(text, "sealed.1.") }
 
 // Personal reports whether the view shows personal texts.
 func (v View) Personal() bool {
@@ -51,7 +51,7 @@ func openCells(ctx context.Context, open Opener, cells []*Cell) error {
 	var tokens []string
 	at := make(map[string]int) // in tokens
 	for _, c := range cells {
-		if _, ok := at[c.Text]; !ok && isToken(c.Text) {
+		if _, ok := at[c.Text]; !ok && seal.IsText(c.Text) {
 			at[c.Text] = len(tokens)
 			tokens = append(tokens, c.Text)
 		}

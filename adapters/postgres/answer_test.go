@@ -155,11 +155,19 @@ func newWorld(t *testing.T, all ...*projections.Projection) *world {
 	t.Helper()
 	url := postgrestest.URL(t)
 	w := &world{t: t, url: url, db: postgrestest.Open(t, url, postgres.RoleProjector), appender: postgrestest.Appender(t, url), all: all}
-	w.projector = postgres.NewProjector(w.db, all)
+	w.projector = w.newProjector(w.db)
 	if err := w.projector.Setup(t.Context()); err != nil {
 		t.Fatalf("set up: %v", err)
 	}
 	return w
+}
+
+// newProjector returns a projector that opens personal texts.
+func (w *world) newProjector(db *sql.DB) *postgres.Projector {
+	w.t.Helper()
+	e := postgres.NewProjector(db, w.all)
+	e.Opener = postgrestest.Keys(w.t, w.url)
+	return e
 }
 
 // append appends a delivery and notes it.
@@ -481,7 +489,7 @@ func (w *world) question(t *rapid.T, s subject) url.Values {
 		params.Set("sort", rapid.SampledFrom([]string{"", "-"}).Draw(t, "direction")+rapid.SampledFrom(stored).Draw(t, "sort"))
 	}
 	if rapid.IntRange(0, 2).Draw(t, "filtered") == 0 {
-		page, err := s.view.Ask(w.t.Context(), s.want(int64(len(w.log)), time.Now()), nil, projections.Query{AsOf: time.Now()}, 0)
+		page, err := s.view.Ask(w.t.Context(), s.want(int64(len(w.log)), time.Now()), w.projector.Opener, projections.Query{AsOf: time.Now()}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -520,7 +528,7 @@ func (w *world) check(t *rapid.T, subjects []subject) {
 			t.Fatalf("%s?%s: as of %v", s.name, params.Encode(), got.AsOf)
 		}
 		q.AsOf = got.AsOf
-		want, err := s.view.Ask(w.t.Context(), s.want(known, q.AsOf), nil, q, 0)
+		want, err := s.view.Ask(w.t.Context(), s.want(known, q.AsOf), w.projector.Opener, q, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

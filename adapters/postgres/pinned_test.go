@@ -143,7 +143,7 @@ func TestPinned(t *testing.T) {
 		w.rebuildWhenFree(p)
 	}
 	w.same(t.Context(), "after a rebuild", asked)
-	w.projector = postgres.NewProjector(postgrestest.Open(t, w.url, postgres.RoleProjector), w.all)
+	w.projector = w.newProjector(postgrestest.Open(t, w.url, postgres.RoleProjector))
 	w.same(t.Context(), "asked of another process", asked)
 	w.exec(`UPDATE projection SET version = version - 1`)
 	w.same(t.Context(), "beside tables of an older version", asked)
@@ -208,9 +208,10 @@ func TestPinnedOrder(t *testing.T) {
 	w.catchUp(w.all...)
 	w.read()
 	asked := w.pin()
-	fresh := func() *postgres.Projector { return postgres.NewProjector(w.db, w.all) }
+	keys := w.projector.Opener
 	rapid.Check(t, func(t *rapid.T) {
-		w.projector = fresh()
+		w.projector = postgres.NewProjector(w.db, w.all)
+		w.projector.Opener = keys
 		for _, before := range rapid.SliceOfN(rapid.SampledFrom(asked), 1, 40).Draw(t, "questions") {
 			if rapid.IntRange(0, 20).Draw(t, "append") == 20 {
 				w.random(1)

@@ -139,7 +139,7 @@ func TestRules(t *testing.T) {
 		want          map[string]string
 	}{
 		{"the later name", seen("A", ""), seen("B", ""), [2]int{2, 1}, "people", map[string]string{"name": "A"}},
-		{"the greater name at once", seen("A", ""), seen("B", ""), [2]int{1, 1}, "people", map[string]string{"name": "B"}},
+		{"of two names at once the greater token", seen("A", ""), seen("B", ""), [2]int{1, 1}, "people", map[string]string{"name": "B"}},
 		{"each attribute has its clock", seen("A", ""), seen("", "b@example.com"), [2]int{1, 2}, "people", map[string]string{"name": "A", "email": "b@example.com"}},
 		{"removed", seen("A", ""), removed, [2]int{1, 2}, "people", map[string]string{"status": "removed", "name": "A"}},
 		{"removed at once", seen("A", ""), removed, [2]int{1, 1}, "people", map[string]string{"status": "removed"}},

@@ -87,7 +87,7 @@ func (e *Example) Answer(p *projections.Projection) (map[string]string, error) {
 				return nil, err
 			}
 		}
-		page, err := v.Ask(context.Background(), m, nil, q, 0)
+		page, err := v.Ask(context.Background(), m, Opener{}, q, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -217,11 +217,11 @@ func cutJSON(s string) (first, rest []byte, err error) {
 	return value, []byte(strings.TrimSpace(s[dec.InputOffset():])), nil
 }
 
-// NewRecord returns a record of e as it comes out of the log: encoded and
-// decoded again. Its id is made of its position alone, such as
+// NewRecord returns a record of e as it comes out of the log: encoded, sealed with
+// the key of all tests ([Opener]) and decoded again. Its id is made of its position alone, such as
 // 00000000000000000000000007.
 func NewRecord(position int64, source string, e domain.Event) (*domain.Record, error) {
-	data, personal, err := domain.Encode(e)
+	data, personal, err := domain.EncodeSealed(e, sealed)
 	if err != nil {
 		return nil, err
 	}

@@ -130,7 +130,7 @@ func TestReadExample(t *testing.T) {
 	}
 	r := e.Log[0]
 	c := r.Event.(domain.CreditsReported)
-	if e.AsOf != "2026-03-01" || len(e.Log) != 1 || r.Position != 1 || r.Source != "acme" || c.Template != "a b" || c.Consumed[0].Description != "A { b" {
+	if e.AsOf != "2026-03-01" || len(e.Log) != 1 || r.Position != 1 || r.Source != "acme" || c.Template != "a b" || opened(t, c.Consumed[0].Description) != "A { b" {
 		t.Errorf("read as %+v of %s", c, e.AsOf)
 	}
 	if r.ID.String() != "00000000000000000000000001" || r.RecordedAt.Sub(r.OccurredAt).Hours() != 24 {
@@ -148,4 +148,13 @@ func TestReadExample(t *testing.T) {
 			t.Errorf("%q is read", text)
 		}
 	}
+}
+
+func opened(t *testing.T, token domain.Personal) string {
+	t.Helper()
+	texts, err := Opener{}.Open(t.Context(), []string{string(token)})
+	if err != nil || texts[0] == string(token) {
+		t.Fatalf("%s is opened as %q, %v", token, texts, err)
+	}
+	return texts[0]
 }

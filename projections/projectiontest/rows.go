@@ -3,19 +3,23 @@ package projectiontest
 import (
 	"github.com/shopspring/decimal"
 
+	"github.com/daybook-ledger/daybook/domain/seal"
 	"github.com/daybook-ledger/daybook/projections"
 )
 
 // A Row is one row of a table, by column.
 type Row map[string]projections.Cell
 
-// Rows returns the rows of t in key order.
+// Rows returns the rows of t in key order, with personal texts opened.
 func Rows(m *projections.Memory, t projections.Table) []Row {
 	columns := t.Columns()
 	var rows []Row
 	for row := range m.Rows(t) {
 		r := make(Row, len(columns))
 		for i, c := range t.Cells(row) {
+			if text, err := seal.OpenText(key(), c.Text); err == nil && columns[i].Sealed {
+				c.Text = text
+			}
 			r[columns[i].Name] = c
 		}
 		rows = append(rows, r)
