@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/mod/sumdb/note"
 
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/domain"
@@ -153,7 +152,7 @@ func writeVerification(w io.Writer, v postgres.LogVerification, spent time.Durat
 // readCheckpoints returns the checkpoints of the log of that name that the files
 // hold. One that none of the keys signed says nothing, and is an error.
 func (e evidence) readCheckpoints(name string) (list []postgres.KeptCheckpoint, err error) {
-	keys, err := e.readKeys()
+	keys, err := readVerifiers(e.keys)
 	if err != nil {
 		return nil, err
 	}
@@ -172,30 +171,6 @@ func (e evidence) readCheckpoints(name string) (list []postgres.KeptCheckpoint, 
 		list = append(list, postgres.KeptCheckpoint{Where: file, Checkpoint: signed.Checkpoint})
 	}
 	return list, nil
-}
-
-// readKeys returns the keys that were given: a text each, or a file with one on
-// every line.
-func (e evidence) readKeys() (keys []note.Verifier, err error) {
-	for _, key := range e.keys {
-		text := []byte(key)
-		if !strings.Contains(key, "+") {
-			if text, err = os.ReadFile(key); err != nil {
-				return nil, domain.Errorf(domain.Usage, "", "%w", err)
-			}
-		}
-		for line := range strings.Lines(string(text)) {
-			if line = strings.TrimSpace(line); line == "" {
-				continue
-			}
-			v, err := checkpoint.NewVerifier(line)
-			if err != nil {
-				return nil, domain.Errorf(domain.Usage, "--key", "%w", err)
-			}
-			keys = append(keys, v)
-		}
-	}
-	return keys, nil
 }
 
 // readReceipts returns the records of the receipts in the files, JSON objects one

@@ -202,3 +202,10 @@ func timeOf(s note.Signature) time.Time {
 	}
 	return time.Unix(int64(binary.BigEndian.Uint64(sig[4:])), 0).UTC()
 }
+
+// IsWitness reports whether the key, which [NewVerifier] returned, is that of a
+// witness and not of a log.
+func IsWitness(key note.Verifier) bool {
+	_, ok := key.(*cosigner)
+	return ok
+}
