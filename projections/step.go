@@ -185,23 +185,36 @@ func ParseRowFilter(p *Projection, terms []string) (RowFilter, error) {
 // Of returns those of the changes that somebody who follows the row wants to see:
 // the row itself, and the rows of journals that name it.
 func (f RowFilter) Of(changes []RowChange) (wanted []RowChange) {
-	named := f.columns
-	if f.path != "" {
-		i := slices.IndexFunc(changes, func(c RowChange) bool { return c.path() == f.path })
-		if i < 0 {
-			return nil
-		}
-		named = maps.Clone(f.columns)
-		for j, cell := range changes[i].Key() {
-			named[changes[i].Table.Columns()[j].Name] = cell
-		}
+	followed := slices.IndexFunc(changes, func(c RowChange) bool { return c.path() == f.path })
+	if f.path != "" && followed < 0 {
+		return nil
 	}
 	for _, c := range changes {
-		if c.holds(named) && (f.path == "" || c.Table.IsJournal() || c.path() == f.path) {
+		if c.holds(f.columns) && (f.path == "" || c.path() == f.path || c.Table.IsJournal() && c.names(changes[followed])) {
 			wanted = append(wanted, c)
 		}
 	}
 	return wanted
+}
+
+// names reports whether a row of a journal is about a row of a keyed table: it has
+// something of its key, and nothing that is otherwise. What every journal says of
+// the record is not enough.
+func (c RowChange) names(row RowChange) bool {
+	key := make(map[string]Cell)
+	for i, cell := range row.Key() {
+		key[row.Table.Columns()[i].Name] = cell
+	}
+	about := false
+	for i, column := range c.Table.Columns() {
+		if want, ok := key[column.Name]; ok {
+			if c.After[i] != want {
+				return false
+			}
+			about = about || i >= JournalHead
+		}
+	}
+	return about
 }
 
 // path returns the key with slashes between its parts.

@@ -103,7 +103,7 @@ func TestRowFilter(t *testing.T) {
 		want  string // of all steps
 	}{
 		{"", "1: +things/left/a | 2: +things/left/b/c | 3: -things/left/a +things/left/a+ +moves/3/1 +moves/3/3 +notes/3/2"},
-		{"left/a", "1: +things/left/a | 3: -things/left/a"},
+		{"left/a", "1: +things/left/a | 3: -things/left/a +moves/3/1 +notes/3/2"},
 		{"left/b/c", "2: +things/left/b/c"},
 		{"name=a", "1: +things/left/a | 3: -things/left/a +moves/3/1 +notes/3/2"},
 		{"name=a count=1", "1: +things/left/a | 3: -things/left/a"},

@@ -232,6 +232,9 @@ func (t *Keyed[R]) Delete(tx *Tx, key ...string) {
 	tx.store.Put(t, JoinKey(key), nil)
 }
 
+// JournalHead is how many columns every journal starts with.
+const JournalHead = 5
+
 // A Journal is a table whose rows are only ever added. Every row starts with
 // where it comes from: position, n (its number within the record), event,
 // source and occurred_at.

@@ -77,8 +77,8 @@ func (h *handler) ask(w http.ResponseWriter, r *http.Request) error {
 	header.Set("Content-Type", format.MediaType)
 	describe(header, a, params)
 	if !q.AsOf.IsZero() && q.Known > 0 {
-		// The same question has the same answer until a projection is
-		// corrected, so it may be kept as long as it is asked about.
+		// The same question has the same answer until a projection is corrected
+		// or a person erased, so it may be kept as long as it is asked about.
 		sum := sha256.Sum256(body.Bytes())
 		tag := `"` + hex.EncodeToString(sum[:]) + `"`
 		header.Set("ETag", tag)

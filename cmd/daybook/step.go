@@ -389,15 +389,11 @@ func writeChange(b *strings.Builder, c projections.RowChange) {
 	}
 }
 
-// journalHead is how many leading columns of a journal repeat what is said of the
-// record.
-const journalHead = 5
-
 // cellList returns the cells of a row that hold something beyond its key.
 func cellList(c projections.RowChange, cells []projections.Cell) string {
 	from := c.Table.KeyColumns()
 	if c.Table.IsJournal() {
-		from = journalHead
+		from = projections.JournalHead // the rest repeats what is said of the record
 	}
 	var b strings.Builder
 	for i, column := range c.Table.Columns() {
@@ -408,8 +404,12 @@ func cellList(c projections.RowChange, cells []projections.Cell) string {
 	return b.String()
 }
 
-// shownCell returns a cell as one word where that is possible.
+// shownCell returns a cell as one word where that is possible. What is long is for
+// programs: it is cut.
 func shownCell(c projections.Cell) string {
+	if text := []rune(c.Text); len(text) > 60 {
+		c.Text = string(text[:59]) + "…"
+	}
 	switch {
 	case c.Null:
 		return "null"

@@ -63,11 +63,23 @@ func viewCommand(a *app) *cobra.Command {
 		Use:   "view [PROJECTION/VIEW [COLUMN=VALUE…]]",
 		Short: "Show a view, as of any day and as known at any position",
 		Long: `Shows a view in the same rows as GET /v1/PROJECTION/VIEW. Without an argument it
-lists the views. COLUMN=VALUE keeps only the rows with that value.`,
+lists the views. COLUMN=VALUE keeps only the rows with that value; names and other
+texts about people are found by it, and cannot be sorted by: they are stored sealed.
+
+--as-of is about when things happened: what happened later, by the provider's word,
+is left out, and what passes with time, such as a certificate, is judged as of then.
+--known is about when we knew: what was recorded later is left out, also if it
+happened before. --as-of 2026-03-31 is March as we know it today; with --known at the
+position of 31 March it is March as we knew it then.
+
+With both given the answer is the same for ever, until the projection's version
+changes or a person is erased. Every answer says which two it is about. A position
+pins known at once, a date or time once something was recorded after it.`,
 		Example: `  daybook view
   daybook view credits/balances
   daybook view sales/orders status=refunded --sort -total
   daybook view certifications/status --as-of 2026-03-31 --known 40 -o json
+  daybook view directory/people 'name=Priya Raman'
   daybook view sales/entries --limit 0 -o csv > entries.csv`,
 		ValidArgsFunction: completeViews,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -84,7 +96,7 @@ lists the views. COLUMN=VALUE keeps only the rows with that value.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&asOf, "as-of", "", "by when it happened: a date (to its end, UTC) or an RFC 3339 time")
-	flags.StringVar(&known, "known", "", "by which position, date or time we knew it")
+	flags.StringVar(&known, "known", "", "by when we knew it: a position, a date or an RFC 3339 time")
 	flags.StringVar(&sort, "sort", "", "column to sort by; -column for descending")
 	flags.StringVar(&limit, "limit", "", "rows at most (default 1000); 0 for all")
 	flags.StringVar(&after, "after", "", "cursor that the page before gave as next")
