@@ -2,6 +2,7 @@ package projections
 
 import (
 	"crypto/sha256"
+	"encoding"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -58,6 +59,7 @@ func (d *Digest) finish() {
 type TableDigest struct {
 	sum  hash.Hash
 	rows int64
+	text RowText
 	buf  []byte
 }
 
@@ -66,18 +68,45 @@ func NewTableDigest() *TableDigest { return &TableDigest{sum: sha256.New()} }
 
 // Row adds one row.
 func (d *TableDigest) Row(cells []Cell) {
+	d.text.SetCells(cells)
+	d.Text(&d.text)
+}
+
+// Text adds one row.
+func (d *TableDigest) Text(row *RowText) {
 	d.rows++
 	d.buf = d.buf[:0]
-	for _, c := range cells {
-		if c.Null {
+	for i := range row.Len() {
+		text, null := row.Cell(i)
+		if null {
 			d.buf = append(d.buf, 0)
 			continue
 		}
-		d.buf = binary.AppendUvarint(d.buf, uint64(len(c.Text))+1)
-		d.buf = append(d.buf, c.Text...)
+		d.buf = binary.AppendUvarint(d.buf, uint64(len(text))+1)
+		d.buf = append(d.buf, text...)
 	}
 	d.sum.Write(d.buf)
 }
 
 // Rows returns how many rows were added.
 func (d *TableDigest) Rows() int64 { return d.rows }
+
+// A DigestState is where a [TableDigest] stands, so that somebody else can add the
+// rows that follow.
+type DigestState struct {
+	Rows int64  `json:"rows"`
+	Sum  []byte `json:"sum"` // of the running program's own making: it is not for ever
+}
+
+// State returns where d stands.
+func (d *TableDigest) State() (s DigestState, err error) {
+	s.Rows = d.rows
+	s.Sum, err = d.sum.(encoding.BinaryMarshaler).MarshalBinary()
+	return s, err
+}
+
+// Resume is the inverse of [TableDigest.State].
+func (d *TableDigest) Resume(s DigestState) error {
+	d.rows = s.Rows
+	return d.sum.(encoding.BinaryUnmarshaler).UnmarshalBinary(s.Sum)
+}

@@ -11,40 +11,69 @@ import (
 )
 
 // A Memory is a projection's tables in memory. It implements [Store] and [Source].
+//
+// Its keyed tables are always there. Its journals are too, unless [Memory.Stream]
+// was called: a journal grows with the log, and who writes it out or compares it
+// row by row need not keep it.
 type Memory struct {
 	projection *Projection
-	tables     map[string]*memoryTable
+	tables     []*memoryTable // in the order of declaration
 	position   int64
 	recordedAt time.Time
+
+	sink func(t Table, row *RowText) // nil: journals are kept
+	text RowText
 }
 
 type memoryTable struct {
-	rows    map[string]any // of a keyed table
-	journal []any          // of a journal
+	Table
+	name    string
+	rows    map[string]any  // of a keyed table
+	changed map[string]bool // keys since the last Changes; nil: nobody wants to know
+	journal []any           // of a journal that is kept
+	digest  *TableDigest    // of one that is not
 }
 
 // NewMemory returns empty tables for p.
 func NewMemory(p *Projection) *Memory {
-	m := &Memory{projection: p, tables: make(map[string]*memoryTable, len(p.Tables))}
+	m := &Memory{projection: p}
 	for _, t := range p.Tables {
-		m.tables[t.Name()] = &memoryTable{rows: make(map[string]any)}
+		m.tables = append(m.tables, &memoryTable{Table: t, name: t.Name(), rows: make(map[string]any), digest: NewTableDigest()})
 	}
 	return m
 }
 
 // Clone returns a copy that goes its own way from here: rows never change, so the
-// two share them.
+// two share them. The journals of m must be kept.
 func (m *Memory) Clone() *Memory {
 	c := *m
-	c.tables = make(map[string]*memoryTable, len(m.tables))
-	for name, t := range m.tables {
-		c.tables[name] = &memoryTable{maps.Clone(t.rows), slices.Clip(t.journal)}
+	c.tables = make([]*memoryTable, len(m.tables))
+	for i, t := range m.tables {
+		copied := *t
+		copied.rows, copied.journal = maps.Clone(t.rows), slices.Clip(t.journal)
+		c.tables[i] = &copied
 	}
 	return &c
 }
 
 // Projection returns the projection whose tables these are.
 func (m *Memory) Projection() *Projection { return m.projection }
+
+// Stream has the rows of journals handed to sink in their order, instead of being
+// kept. The text of a row is overwritten by the next one. It must be called before
+// the first record is folded; then neither Rows nor Scan know of journals.
+func (m *Memory) Stream(sink func(t Table, row *RowText)) { m.sink = sink }
+
+// table returns the table t.
+func (m *Memory) table(t Table) *memoryTable {
+	name := t.Name()
+	for _, table := range m.tables {
+		if table.name == name {
+			return table
+		}
+	}
+	panic("table " + name + " is not among those of projection " + m.projection.Name)
+}
 
 // Fold folds the next record, which must be the one after [Memory.Position].
 func (m *Memory) Fold(r *domain.Record) error {
@@ -63,29 +92,39 @@ func (m *Memory) RecordedAt() time.Time { return m.recordedAt }
 
 // Get implements [Store].
 func (m *Memory) Get(t Table, key string) (any, bool) {
-	row, ok := m.tables[t.Name()].rows[key]
+	row, ok := m.table(t).rows[key]
 	return row, ok
 }
 
 // Put implements [Store].
 func (m *Memory) Put(t Table, key string, row any) {
+	table := m.table(t)
+	if table.changed != nil {
+		table.changed[key] = true
+	}
 	if row == nil {
-		delete(m.tables[t.Name()].rows, key)
+		delete(table.rows, key)
 		return
 	}
-	m.tables[t.Name()].rows[key] = row
+	table.rows[key] = row
 }
 
 // Append implements [Store].
 func (m *Memory) Append(t Table, row any) {
-	table := m.tables[t.Name()]
-	table.journal = append(table.journal, row)
+	table := m.table(t)
+	if m.sink == nil {
+		table.journal = append(table.journal, row)
+		return
+	}
+	m.text.Set(t, row)
+	table.digest.Text(&m.text)
+	m.sink(t, &m.text)
 }
 
 // Rows yields the rows of t in key order.
 func (m *Memory) Rows(t Table) iter.Seq[any] {
 	return func(yield func(any) bool) {
-		table := m.tables[t.Name()]
+		table := m.table(t)
 		for _, row := range table.journal {
 			if !yield(row) {
 				return
@@ -99,22 +138,90 @@ func (m *Memory) Rows(t Table) iter.Seq[any] {
 	}
 }
 
-// Len returns how many rows t has.
+// Len returns how many rows t has, those that were handed on included.
 func (m *Memory) Len(t Table) int {
-	table := m.tables[t.Name()]
-	return len(table.rows) + len(table.journal)
+	table := m.table(t)
+	return len(table.rows) + len(table.journal) + int(table.digest.Rows())
 }
 
 // Digest returns the digest of all tables; see [NewDigest].
 func (m *Memory) Digest() string {
 	d := NewDigest()
-	for _, t := range m.projection.Tables {
-		d.Table(t.Name())
-		for row := range m.Rows(t) {
-			d.Row(t.Cells(row))
+	var text RowText
+	for _, t := range m.tables {
+		digest := t.digest
+		if m.sink == nil || !t.IsJournal() {
+			digest = NewTableDigest()
+			for row := range m.Rows(t.Table) {
+				text.Set(t.Table, row)
+				digest.Text(&text)
+			}
 		}
+		d.Add(t.name, digest)
 	}
 	return d.Sum()
+}
+
+// Track starts to take note of the keys whose rows change, for [Memory.Changes].
+func (m *Memory) Track() {
+	for _, t := range m.tables {
+		t.changed = make(map[string]bool)
+	}
+}
+
+// Changes returns what changed in keyed tables since Written or Track was called the
+// last time.
+func (m *Memory) Changes() []Changes {
+	var all []Changes
+	for _, t := range m.tables {
+		if len(t.changed) == 0 {
+			continue
+		}
+		c := Changes{Table: t.Table}
+		for _, key := range slices.Sorted(maps.Keys(t.changed)) {
+			if row, ok := t.rows[key]; ok {
+				c.Put = append(c.Put, t.Cells(row))
+			} else {
+				c.Removed = append(c.Removed, key)
+			}
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// Written says that what Changes returned is where it belongs.
+func (m *Memory) Written() {
+	for _, t := range m.tables {
+		clear(t.changed)
+	}
+}
+
+// Journals returns where the journals that are handed on stand, by name.
+func (m *Memory) Journals() (_ map[string]DigestState, err error) {
+	states := make(map[string]DigestState)
+	for _, t := range m.tables {
+		if t.IsJournal() {
+			if states[t.name], err = t.digest.State(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return states, nil
+}
+
+// Resume makes m, which must be new and whose keyed rows were put back, go on after
+// the position at which its journals stood so.
+func (m *Memory) Resume(position int64, journals map[string]DigestState) error {
+	for _, t := range m.tables {
+		if t.IsJournal() {
+			if err := t.digest.Resume(journals[t.name]); err != nil {
+				return err
+			}
+		}
+	}
+	m.position = position
+	return nil
 }
 
 // Scan implements [Source].

@@ -54,6 +54,9 @@ type Field[R any] struct {
 	get   func(*R) Cell
 	set   func(*R, Cell) error
 	clean func(*R)
+
+	// append appends the text of get's cell without making one of it. Nil: ask get.
+	append func([]byte, *R) (_ []byte, null bool)
 }
 
 // Text declares a text column. U+0000, which databases refuse, is kept as U+FFFD.
@@ -63,6 +66,7 @@ func Text[R any](name string, at func(*R) *string) Field[R] {
 		get:    func(r *R) Cell { return Cell{Text: *at(r)} },
 		set:    func(r *R, c Cell) error { *at(r) = c.Text; return nil },
 		clean:  func(r *R) { *at(r) = strings.ReplaceAll(*at(r), "\x00", "\uFFFD") },
+		append: func(b []byte, r *R) ([]byte, bool) { return append(b, *at(r)...), false },
 	}
 }
 
@@ -88,6 +92,7 @@ func Integer[R any](name string, at func(*R) *int64) Field[R] {
 		get:    func(r *R) Cell { return Cell{Text: strconv.FormatInt(*at(r), 10)} },
 		set:    func(r *R, c Cell) (err error) { *at(r), err = strconv.ParseInt(c.Text, 10, 64); return err },
 		clean:  func(*R) {},
+		append: func(b []byte, r *R) ([]byte, bool) { return strconv.AppendInt(b, *at(r), 10), false },
 	}
 }
 
@@ -98,6 +103,7 @@ func Decimal[R any](name string, at func(*R) *decimal.Decimal) Field[R] {
 		get:    func(r *R) Cell { return Cell{Text: at(r).String()} },
 		set:    func(r *R, c Cell) (err error) { *at(r), err = decimal.NewFromString(c.Text); return err },
 		clean:  func(*R) {},
+		append: func(b []byte, r *R) ([]byte, bool) { return appendDecimal(b, *at(r)), false },
 	}
 }
 
@@ -129,6 +135,7 @@ func Time[R any](name string, at func(*R) *time.Time) Field[R] {
 	return Field[R]{
 		Column: Column{Name: name, Type: TypeTime, Optional: true},
 		get:    func(r *R) Cell { return TimeCell(*at(r)) },
+		append: func(b []byte, r *R) ([]byte, bool) { return appendTime(b, *at(r)) },
 		set: func(r *R, c Cell) (err error) {
 			if c.Null {
 				*at(r) = time.Time{}
@@ -152,6 +159,7 @@ func Bool[R any](name string, at func(*R) *bool) Field[R] {
 		get:    func(r *R) Cell { return Cell{Text: strconv.FormatBool(*at(r))} },
 		set:    func(r *R, c Cell) (err error) { *at(r), err = strconv.ParseBool(c.Text); return err },
 		clean:  func(*R) {},
+		append: func(b []byte, r *R) ([]byte, bool) { return strconv.AppendBool(b, *at(r)), false },
 	}
 }
 
@@ -199,6 +207,8 @@ func (t *Keyed[R]) Indexes() [][]string { return nil }
 func (t *Keyed[R]) Cells(row any) []Cell {
 	return appendCells(make([]Cell, 0, len(t.fields)), t.fields, row.(*R))
 }
+
+func (t *Keyed[R]) write(row any, into *RowText) { writeFields(into, t.fields, row.(*R)) }
 
 // Parse implements [Table].
 func (t *Keyed[R]) Parse(cells []Cell) (any, error) {
@@ -269,9 +279,18 @@ func NewJournal[R any](name string, fields ...Field[R]) *Journal[R] {
 			get:    func(r *journalRow[R]) Cell { return f.get(&r.row) },
 			set:    func(r *journalRow[R], c Cell) error { return f.set(&r.row, c) },
 			clean:  func(r *journalRow[R]) { f.clean(&r.row) },
+			append: f.ofJournal(),
 		})
 	}
 	return t
+}
+
+// ofJournal returns append for a field of a journal's row.
+func (f Field[R]) ofJournal() func([]byte, *journalRow[R]) ([]byte, bool) {
+	if f.append == nil {
+		return nil
+	}
+	return func(b []byte, r *journalRow[R]) ([]byte, bool) { return f.append(b, &r.row) }
 }
 
 // Indexed adds an index over the given columns, for the views that filter by
@@ -299,6 +318,10 @@ func (t *Journal[R]) Indexes() [][]string { return t.indexes }
 // Cells implements [Table].
 func (t *Journal[R]) Cells(row any) []Cell {
 	return appendCells(make([]Cell, 0, len(t.fields)), t.fields, row.(*journalRow[R]))
+}
+
+func (t *Journal[R]) write(row any, into *RowText) {
+	writeFields(into, t.fields, row.(*journalRow[R]))
 }
 
 // Parse implements [Table].

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -99,14 +100,14 @@ func BookedDelivery(ctx context.Context, q querier, keys *Keyring, source, key s
 	if d, err = ReadDelivery(ctx, q, keys, id); err != nil {
 		return d, nil, false, err
 	}
-	page, err := readPage(ctx, q, d.Position-1, d.Position, nil, 1)
+	r, err := readRecord(ctx, q, d.Position)
 	if err != nil {
 		return d, nil, false, err
 	}
-	if len(page) == 0 {
-		return d, nil, false, domain.Errorf(domain.Differs, "read log", "there is no record %d", d.Position)
+	if r == nil {
+		return d, nil, false, missing(fmt.Sprintf("there is no record %d", d.Position))
 	}
-	return d, page[0], true, page[0].Decode()
+	return d, r, true, r.Decode()
 }
 
 // UnsureCalls returns how many calls for a grant at a source may have made it: all

@@ -94,7 +94,7 @@ func (e *Projector) fold(ctx context.Context, wanted past, progress Progress) (*
 // goOn folds the records after a position into the tables.
 func (p past) goOn(ctx context.Context, q querier, after int64, progress Progress) error {
 	store := oneJournal{p.memory, p.journal}
-	for page, err := range decoded(ctx, q, p.projection, after, p.known.position) {
+	for page, err := range decoded(ctx, q, []*projections.Projection{p.projection}, after, p.known.position, pageSize) {
 		if err != nil {
 			return err
 		}

@@ -5,10 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"iter"
-	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/lib/pq"
@@ -32,14 +29,21 @@ type Projector struct {
 	all []*projections.Projection
 	now func() time.Time
 
-	long  chan struct{} // holds one for every long question being answered
-	pasts pasts
+	long      chan struct{} // holds one for every long question being answered
+	pasts     pasts
+	several   chan struct{} // holds one while somebody works with several connections
+	upgrading chan struct{} // holds one while somebody upgrades
+	pageSize  int           // records in a page
+	saveEvery time.Duration // how often a rebuild saves its progress at most
 }
 
 // NewProjector returns a projector over db, which must be a pool for the role
 // [RoleProjector].
 func NewProjector(db *sql.DB, all []*projections.Projection) *Projector {
-	return &Projector{db: db, all: all, now: time.Now, long: make(chan struct{}, longQuestions)}
+	return &Projector{
+		db: db, all: all, now: time.Now, long: make(chan struct{}, longQuestions),
+		several: make(chan struct{}, 1), upgrading: make(chan struct{}, 1), pageSize: pageSize, saveEvery: saveEvery,
+	}
 }
 
 // Follower returns the name of a projection's cursor.
@@ -131,7 +135,7 @@ func applyPages(ctx context.Context, tx *sql.Tx, schema string, p *projections.P
 		if err != nil {
 			return err
 		}
-		decodeAll(page, p)
+		decode(page, p.Folds)
 		b := projections.NewBatch(p)
 		for {
 			missing, err := b.Fold(page)
@@ -259,86 +263,6 @@ func (e *Projector) Resume(ctx context.Context, p *projections.Projection) error
 	})
 }
 
-// decodeAll decodes the events of a page that p folds on all cores. What cannot be
-// decoded is left to [projections.Projection.Apply], which says so.
-func decodeAll(page []*domain.Record, p *projections.Projection) {
-	workers := min(runtime.GOMAXPROCS(0), 1+len(page)/500)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for _, r := range page[w*len(page)/workers : (w+1)*len(page)/workers] {
-				if p.Folds(r.Kind) {
-					_ = r.Decode()
-				}
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// decoded yields pages of records decoded for p, reading the next one while the
-// caller works on the one before.
-func decoded(ctx context.Context, q querier, p *projections.Projection, after, upTo int64) iter.Seq2[[]*domain.Record, error] {
-	return func(yield func([]*domain.Record, error) bool) {
-		type read struct {
-			page []*domain.Record
-			err  error
-		}
-		caller := ctx
-		ctx, cancel := context.WithCancel(ctx)
-		pages := make(chan read, 1)
-		var wg sync.WaitGroup
-		defer wg.Wait()
-		defer cancel()
-		wg.Go(func() {
-			defer close(pages)
-			for page, err := range recordsOf(ctx, q, after, upTo, p.Kinds) {
-				decodeAll(page, p)
-				select {
-				case pages <- read{page, err}:
-				case <-ctx.Done():
-					return
-				}
-				if err != nil {
-					return
-				}
-			}
-		})
-		for r := range pages {
-			if !yield(r.page, r.err) || r.err != nil {
-				return
-			}
-		}
-		if err := caller.Err(); err != nil { // pages may be missing
-			yield(nil, err)
-		}
-	}
-}
-
-// foldMemory folds the records after m's position up to another into m. Those
-// that take refuses are left out. It reads from q, which nobody else may use
-// meanwhile.
-func foldMemory(ctx context.Context, q querier, m *projections.Memory, upTo int64, take func(*domain.Record) bool, progress Progress) error {
-	for page, err := range decoded(ctx, q, m.Projection(), m.Position(), upTo) {
-		if err != nil {
-			return err
-		}
-		for _, r := range page {
-			if take != nil && !take(r) {
-				continue
-			}
-			if err := m.Fold(r); err != nil {
-				return domain.Errorf(domain.Differs, "fold", "%w", err).
-					WithHint("Upgrade daybook, or correct the fact by a new one.")
-			}
-		}
-		if progress != nil {
-			progress(page[len(page)-1].Position, upTo)
-		}
-	}
-	return nil
-}
-
 // A ProjectionStatus is how one projection is doing.
 type ProjectionStatus struct {
 	Name      string
@@ -380,24 +304,52 @@ func busy(p *projections.Projection) error {
 		WithHint("Wait for the other command to end.")
 }
 
-// exclusively runs f while no other process rebuilds or verifies p. The lock
-// belongs to the connection that f is given for all its work.
-func (e *Projector) exclusively(ctx context.Context, p *projections.Projection, f func(*sql.Conn) error) (err error) {
+// exclusively runs f while no other process rebuilds or verifies one of the
+// projections. The locks belong to the connection that f is given for all its work.
+func (e *Projector) exclusively(ctx context.Context, list []*projections.Projection, f func(*sql.Conn) error) (err error) {
 	conn, err := e.db.Conn(ctx)
 	if err != nil {
 		return unreachable(err)
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	var locked bool
-	if err := conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(hashtext($1))`, "rebuild "+p.Name).Scan(&locked); err != nil {
-		return unreachable(err)
+	for _, p := range list {
+		var locked bool
+		if err := conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(hashtext($1))`, "rebuild "+p.Name).Scan(&locked); err != nil {
+			return unreachable(err)
+		}
+		if !locked {
+			return busy(p)
+		}
+		defer func() {
+			_, unlock := conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtext($1))`, "rebuild "+p.Name)
+			err = errors.Join(err, unlock)
+		}()
 	}
-	if !locked {
-		return busy(p)
-	}
-	defer func() {
-		_, unlock := conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtext($1))`, "rebuild "+p.Name)
-		err = errors.Join(err, unlock)
-	}()
 	return f(conn)
+}
+
+// takeConns takes n connections beside the one that exclusively gave, and returns
+// what gives them back. Who works with several at a time works alone: else some
+// could each have one, and wait for ever for another.
+func (e *Projector) takeConns(ctx context.Context, n int) (release func() error, conns []*sql.Conn, err error) {
+	select {
+	case e.several <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	release = func() (err error) {
+		for _, c := range conns {
+			err = errors.Join(err, c.Close())
+		}
+		<-e.several
+		return err
+	}
+	for range n {
+		c, err := e.db.Conn(ctx)
+		if err != nil {
+			return nil, nil, errors.Join(unreachable(err), release())
+		}
+		conns = append(conns, c)
+	}
+	return release, conns, nil
 }

@@ -89,14 +89,13 @@ func ProveConsistency(ctx context.Context, q querier, older int64, newer checkpo
 // ReadRecord returns the record at a position with all that its bytes are made
 // of, not yet decoded, or an error with code NotFound.
 func ReadRecord(ctx context.Context, q querier, position int64) (*domain.Record, error) {
-	page, err := readPage(ctx, q, position-1, position, nil, 1)
+	r, err := readRecord(ctx, q, position)
 	if err != nil {
 		return nil, err
 	}
-	if len(page) == 0 {
+	if r == nil {
 		return nil, domain.Errorf(domain.NotFound, "", "there is no record %d", position).WithHint("See: daybook view log/records sort=-position")
 	}
-	r := page[0]
 	envelope, err := ReadEnvelope(ctx, q, r.Delivery)
 	if err != nil {
 		return nil, domain.Errorf(domain.Differs, "read record", "the delivery of record %d: %w", position, err)

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"time"
 
-	"github.com/lib/pq"
 	"github.com/oklog/ulid/v2"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -44,13 +43,14 @@ func receiptRecords(ctx context.Context, q querier, position int64, n int) ([]do
 	return records, rows.Err()
 }
 
-// pageSize is how many records are read at a time.
-const pageSize = 5000
+// atATime is how many records are in memory while others are read by one statement
+// after the other.
+const atATime = 4096
 
 // Records yields the records after one position up to another, oldest first,
-// not yet decoded. Each page is a statement of its own, so nothing is held open
-// while the caller works; a record that was seen is never followed by one that
-// was skipped, because positions become visible in order.
+// not yet decoded. Nothing is held open while the caller works; a record that was
+// seen is never followed by one that was skipped, because positions become visible
+// in order.
 func Records(ctx context.Context, q querier, after, upTo int64) iter.Seq2[[]*domain.Record, error] {
 	return recordsOf(ctx, q, after, upTo, nil)
 }
@@ -59,71 +59,41 @@ func Records(ctx context.Context, q querier, after, upTo int64) iter.Seq2[[]*dom
 // are not fetched; nil stands for all.
 func recordsOf(ctx context.Context, q querier, after, upTo int64, kinds []domain.Kind) iter.Seq2[[]*domain.Record, error] {
 	return func(yield func([]*domain.Record, error) bool) {
+		names := make(names)
 		for after < upTo {
-			page, err := readPage(ctx, q, after, upTo, kinds, pageSize)
-			if err != nil {
-				yield(nil, err)
+			var records []*domain.Record
+			for p, err := range readPages(ctx, q, after, min(after+atATime, upTo), pageSize, kinds) {
+				var more []*domain.Record
+				if err == nil {
+					more, err = p.parse(names)
+				}
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				records = append(records, more...)
+			}
+			if !yield(records, nil) {
 				return
 			}
-			if len(page) == 0 {
-				yield(nil, domain.Errorf(domain.Differs, "read log", "there is no record %d", after+1).
-					WithHint("A record is missing from the log; restore it from a backup."))
-				return
-			}
-			if !yield(page, nil) {
-				return
-			}
-			after = page[len(page)-1].Position
+			after += int64(len(records))
 		}
 	}
 }
 
-// readPage returns up to limit records after a position. They are in order and
-// without a gap; a gap is an error.
-func readPage(ctx context.Context, q querier, after, upTo int64, kinds []domain.Kind, limit int) ([]*domain.Record, error) {
-	var wanted any // null: all
-	if kinds != nil {
-		list := make(pq.StringArray, len(kinds))
-		for i, k := range kinds {
-			list[i] = string(k)
+// readRecord returns the record at a position, nil if there is none.
+func readRecord(ctx context.Context, q querier, position int64) (*domain.Record, error) {
+	for p, err := range readPages(ctx, q, position-1, position, 1, nil) {
+		if err != nil || len(p.data) == 0 {
+			return nil, err
 		}
-		wanted = list
-	}
-	rows, err := q.QueryContext(ctx, `SELECT position, id, kind, source, occurred_at, recorded_at, delivery, cause, test,
-			CASE WHEN $4::text[] IS NULL OR kind = ANY ($4) THEN data END, CASE WHEN $4::text[] IS NULL OR kind = ANY ($4) THEN personal END
-		FROM log WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3`, after, upTo, limit, wanted)
-	if err != nil {
-		return nil, unreachable(err)
-	}
-	defer rows.Close()
-	page := make([]*domain.Record, 0, min(int64(limit), upTo-after))
-	for rows.Next() {
-		r, err := scanRecord(rows)
+		records, err := p.parse(make(names))
 		if err != nil {
 			return nil, err
 		}
-		if after++; r.Position != after {
-			return nil, domain.Errorf(domain.Differs, "read log", "record %d follows %d", r.Position, after-1).
-				WithHint("A record is missing from the log; restore it from a backup.")
-		}
-		page = append(page, r)
+		return records[0], nil
 	}
-	return page, unreachable(rows.Err())
-}
-
-func scanRecord(rows *sql.Rows) (*domain.Record, error) {
-	r := new(domain.Record)
-	var id, delivery string
-	var cause sql.NullString
-	err := rows.Scan(&r.Position, &id, &r.Kind, &r.Source, &r.OccurredAt, &r.RecordedAt, &delivery, &cause, &r.Test, &r.Data, &r.Personal)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.ParseIDs(id, delivery, cause.String); err != nil {
-		return nil, err
-	}
-	r.OccurredAt, r.RecordedAt = r.OccurredAt.UTC(), r.RecordedAt.UTC()
-	return r, nil
+	return nil, nil
 }
 
 // Head returns the position of the last record, 0 if there is none.

@@ -50,11 +50,12 @@ func (e *Projector) Steps(ctx context.Context, p *projections.Projection, from, 
 			steps = steps[:0]
 			return true
 		}
-		for page, err := range decoded(ctx, e.db, p, from-1, to) {
+		for page, err := range recordsOf(ctx, e.db, from-1, to, p.Kinds) {
 			if err != nil {
 				fail(err)
 				return
 			}
+			decode(page, p.Folds)
 			for _, r := range page {
 				if !p.Folds(r.Kind) && domain.IsKind(r.Kind) {
 					continue

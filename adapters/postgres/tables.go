@@ -3,9 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -106,29 +104,6 @@ func scanCells(rows *sql.Rows, columns []projections.Column, extra ...any) ([]pr
 		}
 	}
 	return cells, nil
-}
-
-// scanTable yields all rows of a table in key order.
-func scanTable(ctx context.Context, q querier, schema string, t projections.Table) iter.Seq2[[]projections.Cell, error] {
-	return func(yield func([]projections.Cell, error) bool) {
-		names := columnNames(t.Columns())
-		rows, err := q.QueryContext(ctx, `SELECT `+strings.Join(names, ", ")+` FROM `+relation(schema, t)+
-			` ORDER BY `+strings.Join(names[:t.KeyColumns()], ", "))
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			cells, err := scanCells(rows, t.Columns())
-			if !yield(cells, err) || err != nil {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(nil, err)
-		}
-	}
 }
 
 // load makes the rows with the missing keys known to the batch.
@@ -248,27 +223,4 @@ func insert(ctx context.Context, tx *sql.Tx, schema string, t projections.Table,
 	_, err := tx.ExecContext(ctx, `INSERT INTO `+relation(schema, t)+` (`+strings.Join(columnNames(columns), ", ")+
 		`) SELECT * FROM unnest(`+strings.Join(params, ", ")+`)`+conflict, args...)
 	return err
-}
-
-// copyIn loads rows in bulk into a table that nobody else reads.
-func copyIn(ctx context.Context, tx *sql.Tx, schema string, t projections.Table, rows iter.Seq[any]) error {
-	columns := t.Columns()
-	stmt, err := tx.PrepareContext(ctx, `COPY `+relation(schema, t)+` (`+strings.Join(columnNames(columns), ", ")+`) FROM STDIN`)
-	if err != nil {
-		return err
-	}
-	args := make([]any, len(columns))
-	for row := range rows {
-		for i, c := range t.Cells(row) {
-			args[i] = c.Text
-			if c.Null {
-				args[i] = nil
-			}
-		}
-		if _, err := stmt.ExecContext(ctx, args...); err != nil {
-			return errors.Join(err, stmt.Close())
-		}
-	}
-	_, err = stmt.ExecContext(ctx) // sends what is left
-	return errors.Join(err, stmt.Close())
 }
