@@ -228,9 +228,15 @@ func (m *Memory) Resume(position int64, journals map[string]DigestState) error {
 func (m *Memory) Scan(_ context.Context, t Table, s Selection) iter.Seq2[[]Cell, error] {
 	return func(yield func([]Cell, error) bool) {
 		var rows [][]Cell
+		inOrder := s.Sort < 0 && !s.Descending // that of their keys, in which they come
 		for row := range m.Rows(t) {
-			if cells := t.Cells(row); s.takes(t.Columns(), cells) {
+			cells := t.Cells(row)
+			switch {
+			case !s.takes(t.Columns(), cells):
+			case !inOrder:
 				rows = append(rows, cells)
+			case !yield(cells, nil):
+				return
 			}
 		}
 		slices.SortFunc(rows, func(a, b []Cell) int { return s.compare(t, a, b) })

@@ -366,7 +366,7 @@ func (w *world) logged() (list []subject) {
 			func(known int64, asOf time.Time) *projections.Memory {
 				m := projections.NewMemory(&projections.Projection{Tables: []projections.Table{v.Table}})
 				for i, row := range rows[v.Name](known, asOf) {
-					m.Put(v.Table, strconv.Itoa(i), row)
+					m.Put(v.Table, fmt.Sprintf("%09d", i), row) // in the order of their positions
 				}
 				return m
 			},
