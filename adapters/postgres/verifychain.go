@@ -27,14 +27,14 @@ type chain struct {
 	head     storedHead
 	headless bool // it is missing
 
-	frontier *tree.Frontier // of the records so far
-	lost     bool           // one is missing: no root after it can be computed
-	next     int64          // position that comes next
-	came     int64          // position at which the next delivery begins
-	last     checkedRecord
-	ids      map[string]bool       // of the records of the last millisecond
-	unknown  map[domain.Kind]int64 // the first record of each kind that is not known
-	tiles    tileCheck
+	frontier  *tree.Frontier // of the records so far
+	lost      bool           // one is missing: no root after it can be computed
+	next      int64          // position that comes next
+	last      checkedRecord
+	delivered checkedDelivery       // the last one
+	ids       map[string]bool       // of the records of the last millisecond
+	unknown   map[domain.Kind]int64 // the first record of each kind that is not known
+	tiles     tileCheck
 
 	forks    []domain.LogForked
 	asked    map[int64]*askedRoot // by size
@@ -89,7 +89,6 @@ func (c *chain) begin(ctx context.Context, s *logSnapshot) error {
 	}
 	c.ask(0)
 	if c.From == 1 {
-		c.came = 1
 		return nil
 	}
 	return c.leaves(ctx, s, c.From-1)
@@ -206,19 +205,27 @@ func (c *chain) follow(b *logBatch) {
 	}
 }
 
+// delivery checks one delivery after the one before it.
 func (c *chain) delivery(d checkedDelivery) {
 	c.Deliveries++
-	switch {
+	f := LogFinding{Position: d.position}
+	switch before := c.delivered; {
 	case d.wrong != "":
-		c.find(LogFinding{Position: d.position, What: "delivery " + d.id + ": " + d.wrong})
+		f.What = "delivery " + d.id + ": " + d.wrong
 	case d.position > c.Head:
-		c.find(LogFinding{Position: d.position, What: "delivery " + d.id + " is beyond the head of the log, " + strconv.FormatInt(c.Head, 10)})
-	case c.came > 0 && d.position < c.came:
-		c.find(LogFinding{Position: d.position, What: "delivery " + d.id + " begins where the one before it has not ended"})
+		f.What = "delivery " + d.id + " is beyond the head of the log, " + strconv.FormatInt(c.Head, 10)
+		c.find(f)
+		return
+	case d.position < before.position+before.records:
+		f.Position, f.Until = before.position, d.position
+		f.What = "delivery " + before.id + " says that it has the records up to " + strconv.FormatInt(before.position+before.records-1, 10) + ", and " + d.id + " begins among them"
 	case d.records < 1:
-		c.find(LogFinding{Position: d.position, What: "delivery " + d.id + " has no records"})
+		f.What = "delivery " + d.id + " has no records"
 	}
-	c.came = d.position + max(d.records, 0)
+	if f.What != "" {
+		c.find(f)
+	}
+	c.delivered = d
 }
 
 // record checks one record, and adds it to the tree.
@@ -341,8 +348,8 @@ func (c *chain) end(ctx context.Context, s *logSnapshot) error {
 func (c *chain) checkHead() {
 	f := LogFinding{Position: c.Head}
 	switch {
-	case c.came > c.Head+1:
-		f.What = "the last delivery has more records than there are"
+	case c.delivered.position+c.delivered.records > c.Head+1:
+		f.Position, f.What = c.delivered.position, "delivery "+c.delivered.id+" has more records than there are"
 	case c.lost:
 	case !bytes.Equal(c.head.frontier, c.frontier.Bytes()):
 		f.What = "the head does not have the hashes of the tree of these records"

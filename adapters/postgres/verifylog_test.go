@@ -126,7 +126,7 @@ func TestVerifyLog(t *testing.T) {
 		{"a part", postgres.LogCheck{From: 7, To: 20, Checkpoints: all}, domain.OK, 0, ""},
 		{"the end", postgres.LogCheck{From: head, Checkpoints: all}, domain.OK, 0, ""},
 		{"another root", postgres.LogCheck{Checkpoints: append(all, rewritten)}, domain.Fail, 2, "rewritten"},
-		{"a longer log", postgres.LogCheck{Checkpoints: append(all, longer)}, domain.Fail, head + 1, "are missing"},
+		{"a longer log", postgres.LogCheck{Checkpoints: append(all, longer)}, domain.Fail, head + 1, "records are missing"},
 		{"a later epoch", postgres.LogCheck{Checkpoints: append(all, v.checkpoint(5, 2))}, domain.Fail, 5, "later epoch"},
 		{"another receipt", postgres.LogCheck{Checkpoints: all, Receipts: []postgres.KeptReceipt{kept, forged}}, domain.Fail, kept.Position, "is a receipt for another record"},
 	} {

@@ -54,7 +54,7 @@ func (c *chain) compare(k KeptCheckpoint) (f LogFinding, ok bool) {
 		}
 	}
 	if k.Size > c.Head {
-		return LogFinding{Position: c.Head + 1, Until: k.Size, What: "the records are missing: they are in " + k.Where}, false
+		return LogFinding{Position: c.Head + 1, Until: k.Size, What: "records are missing: " + k.Where + " is of more than the log has"}, false
 	}
 	a := c.asked[k.Size]
 	if !a.known {

@@ -10,11 +10,11 @@ import (
 	"github.com/daybook-ledger/daybook/domain"
 )
 
-// verified runs "projection verify --json" and returns what it says of each
+// verified runs "projection verify --json NAME…" and returns what it says of each
 // projection.
-func verified(t *testing.T, url string) (map[string]verifiedProjection, int) {
+func verified(t *testing.T, url string, names ...string) (map[string]verifiedProjection, int) {
 	t.Helper()
-	stdout, stderr, status := daybook(t, url, "projection", "verify", "--json")
+	stdout, stderr, status := daybook(t, url, append([]string{"projection", "verify", "--json"}, names...)...)
 	said := make(map[string]verifiedProjection)
 	for line := range strings.Lines(stdout) {
 		var v verifiedProjection
