@@ -72,7 +72,7 @@ var shelfLines = projections.NewKeyed("lines", 2,
 var shelfPeople = projections.NewKeyed("people", 2,
 	projections.Text("kind", func(r *shelfPerson) *string { return &r.kind }),
 	projections.Text("person", func(r *shelfPerson) *string { return &r.person }),
-	projections.Text("name", func(r *shelfPerson) *string { return &r.name }),
+	projections.Personal("name", func(r *shelfPerson) *string { return &r.name }),
 )
 
 var shelfMoves = projections.NewJournal("moves",

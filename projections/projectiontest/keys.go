@@ -11,6 +11,9 @@ import (
 // key seals all personal texts of tests, whomever they are about.
 func key() *seal.Key { return &seal.Key{'t', 'e', 's', 't'} }
 
+// tokenPrefix is what every token that [NewRecord] makes starts with.
+func tokenPrefix() string { return seal.Text(key(), "a")[:len("sealed.1.")+32] }
+
 // sealed is a [domain.Sealer].
 func sealed(_ domain.DataSubject, text domain.Personal) (domain.Personal, error) {
 	return domain.Personal(seal.Text(key(), string(text))), nil

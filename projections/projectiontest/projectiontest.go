@@ -206,6 +206,7 @@ func (s *suite) obeys(t rapid.TB, log []*domain.Record, stop int) {
 			}
 		}
 	}
+	s.declares(t, whole)
 	want := whole.Digest()
 	if again := fold(t, projections.NewMemory(s.projection), log).Digest(); again != want {
 		t.Errorf("folded again: digest %s, want %s", again, want)
@@ -218,6 +219,21 @@ func (s *suite) obeys(t rapid.TB, log []*domain.Record, stop int) {
 		}
 	}
 	s.resumes(t, log, stop, want)
+}
+
+// declares checks that personal texts are only in columns that are declared so: no
+// view would open others, and people would be shown tokens.
+func (s *suite) declares(t rapid.TB, m *projections.Memory) {
+	t.Helper()
+	for _, table := range s.projection.Tables {
+		for row := range m.Rows(table) {
+			for i, c := range table.Cells(row) {
+				if column := table.Columns()[i]; !column.Sealed && strings.Contains(c.Text, tokenPrefix()) {
+					t.Errorf("column %s of table %s holds a personal text and is not declared as Personal: %s", column.Name, table.Name(), c.Text)
+				}
+			}
+		}
+	}
 }
 
 // resumes checks that the tables can be written out as text after any record,

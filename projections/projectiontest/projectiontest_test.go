@@ -158,3 +158,20 @@ func opened(t *testing.T, token domain.Personal) string {
 	}
 	return texts[0]
 }
+
+// TestPersonalInPlainColumn checks that a fold is found that keeps a personal text
+// where nobody would open it.
+func TestPersonalInPlainColumn(t *testing.T) {
+	p := tally(func(tx *projections.Tx, t *projections.Keyed[row], r *domain.Record) {
+		t.Put(tx, row{r.Source, "is " + string(r.Event.(domain.DirectoryPersonSeen).Name)})
+	})
+	for name, found := range map[domain.Personal]bool{"": false, "Ann": true} {
+		r, err := NewRecord(1, "s", domain.DirectoryPersonSeen{PersonType: domain.PersonUser, Person: "1", Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if failed := fails(t, p, []*domain.Record{r}); failed != found {
+			t.Errorf("a name of %q: found %v", name, failed)
+		}
+	}
+}
