@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -150,18 +149,18 @@ func writeVerification(w io.Writer, v postgres.LogVerification, spent time.Durat
 }
 
 // readCheckpoints returns the checkpoints of the log of that name that the files
-// hold. One that none of the keys signed says nothing, and is an error.
+// hold, be they notes or proofs. One that none of the keys signed says nothing, and is an error.
 func (e evidence) readCheckpoints(name string) (list []postgres.KeptCheckpoint, err error) {
 	keys, err := readVerifiers(e.keys)
 	if err != nil {
 		return nil, err
 	}
 	for _, file := range e.checkpoints {
-		text, err := os.ReadFile(file)
+		text, err := readEvidence(file)
 		if err != nil {
-			return nil, domain.Errorf(domain.Usage, "", "%w", err)
+			return nil, err
 		}
-		signed, err := checkpoint.Open(text, keys...)
+		signed, err := checkpoint.Open(readAs(text).note, keys...)
 		if err != nil {
 			return nil, domain.Errorf(domain.Usage, file, "%w", err).WithHint("Give the public key that it is signed with: --key VKEY")
 		}
@@ -177,9 +176,9 @@ func (e evidence) readCheckpoints(name string) (list []postgres.KeptCheckpoint, 
 // after the other.
 func (e evidence) readReceipts() (list []postgres.KeptReceipt, err error) {
 	for _, file := range e.receipts {
-		text, err := os.ReadFile(file)
+		text, err := readEvidence(file)
 		if err != nil {
-			return nil, domain.Errorf(domain.Usage, "", "%w", err)
+			return nil, err
 		}
 		for dec := json.NewDecoder(bytes.NewReader(text)); ; {
 			var r domain.Receipt
