@@ -213,6 +213,7 @@ func logVerified(t *testing.T, url string, args ...string) (v postgres.LogVerifi
 func TestTamper(t *testing.T) {
 	scene := newCrimeScene(t)
 	t.Run("log", func(t *testing.T) { tamperLog(t, scene) })
+	t.Run("kind", func(t *testing.T) { tamperKind(t, scene) })
 	t.Run("receipt", func(t *testing.T) { tamperReceipt(t, scene) })
 	t.Run("projection", func(t *testing.T) { tamperProjections(t, scene) })
 }
@@ -258,6 +259,19 @@ func tamperLog(t *testing.T, scene *crimeScene) {
 				t.Errorf("the first finding is at %d, want %d: %v", first.Position, position, v.Findings[:min(3, len(v.Findings))])
 			}
 		})
+	}
+}
+
+// tamperKind has a record of a kind that this daybook does not know, whose hashes
+// are right: nothing is wrong, and nobody here can say what it says.
+func tamperKind(t *testing.T, scene *crimeScene) {
+	url := scene.copy(t)
+	f := newForger(t, scene, url)
+	f.exec(`UPDATE log SET kind = 'credits.forgiven.v1' WHERE position = $1`, f.head)
+	f.rewrite(f.head)
+	v, status := logVerified(t, url)
+	if status != exitDiffers || v.Result != domain.Incomplete || !strings.Contains(strings.Join(v.Missing, "\n"), "credits.forgiven.v1") {
+		t.Errorf("status %d, %s, missing %v, %v", status, v.Result, v.Missing, v.Findings)
 	}
 }
 
