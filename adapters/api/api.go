@@ -49,6 +49,7 @@ type Config struct {
 	Ledger      Ledger
 	Projections []*projections.Projection // a Name and Views are enough
 	Formats     []render.Format           // beyond those of [render.Formats]
+	ReadOnly    func() error              // why nothing is recorded; nil, or a nil error: it is
 	Version     any                       // what /version says, as JSON
 	Logger      *slog.Logger              // nil: nothing is logged
 }

@@ -328,13 +328,13 @@ func TestHealth(t *testing.T) {
 	}{
 		{"/healthz", dead, 200, `{"status":"ok"}`},
 		{"/version", dead, 200, `{"version":"test"}`},
-		{"/readyz", dead, 503, `{"ready":false,"database":"unusable","head":0,"projections":[]}`},
+		{"/readyz", dead, 503, `{"ready":false,"database":"unusable","log":"ok","head":0,"projections":[]}`},
 		{"/readyz", &ledger{status: []api.Status{
 			{Name: "credits", Version: 1, Position: 5, Head: 7}, {Name: "sales", Version: 2, Position: 3, Head: 7, StoppedAt: 4},
-		}}, 200, `{"ready":true,"database":"ok","head":7,"projections":[` +
+		}}, 200, `{"ready":true,"database":"ok","log":"ok","head":7,"projections":[` +
 			`{"name":"credits","status":"running","version":1,"position":5,"lag":2},` +
 			`{"name":"sales","status":"stopped","version":2,"position":3,"lag":4,"stopped_at":4}]}`},
-		{"/readyz", &ledger{status: []api.Status{{Name: "credits", Version: 1}, {Name: "sales"}}}, 503, `{"ready":false,"database":"ok","head":0,"projections":[` +
+		{"/readyz", &ledger{status: []api.Status{{Name: "credits", Version: 1}, {Name: "sales"}}}, 503, `{"ready":false,"database":"ok","log":"ok","head":0,"projections":[` +
 			`{"name":"credits","status":"running","version":1,"position":0,"lag":0},` +
 			`{"name":"sales","status":"missing","version":0,"position":0,"lag":0}]}`},
 	} {

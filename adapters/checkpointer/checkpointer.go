@@ -63,7 +63,8 @@ type Config struct {
 	Dir       string // of this log alone; where it is kept what was signed last
 	Log       Log
 	Prover    Prover
-	Keys      []Key // at least one; the first is the one to stay
+	Keys      []Key           // at least one; the first is the one to stay
+	Retired   []note.Verifier // of keys that were replaced: what they signed is ours
 	Sinks     []NamedSink
 	Witnesses []Witness
 	Interval  time.Duration // between two checkpoints, at least
@@ -119,6 +120,7 @@ func New(c Config) (*Checkpointer, error) {
 		cp.signers = append(cp.signers, k.Signer)
 		cp.verifiers = append(cp.verifiers, k.Verifier)
 	}
+	cp.verifiers = append(cp.verifiers, c.Retired...)
 	for _, s := range c.Sinks {
 		cp.sinks = append(cp.sinks, &place{name: s.Name})
 	}

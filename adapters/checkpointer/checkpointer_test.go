@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/daybook-ledger/daybook/adapters/checkpointer"
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/checkpoint"
@@ -306,12 +308,14 @@ func TestStateDamaged(t *testing.T) {
 	// While one replaces the other, both sign.
 	both := c
 	both.Keys = []checkpointer.Key{other.Keys[0], c.Keys[0]}
-	got := sign(t, open(t, both))
+	sign(t, open(t, c))
+	got := sign(t, open(t, both)) // although nothing is new
 	for _, k := range both.Keys {
 		if _, err := checkpoint.Open(got.Note, k.Verifier); err != nil {
 			t.Error(err)
 		}
 	}
+	other.Retired = []note.Verifier{c.Keys[0].Verifier}
 	if got := sign(t, open(t, other)); got.Size != 12 {
 		t.Errorf("the new key alone: %q", got.Note)
 	}

@@ -67,6 +67,10 @@ func (c *Checkpointer) Status() Status {
 	return s
 }
 
+// Alarmed returns why the log is not the one that was signed; nil: it is, as far
+// as is known.
+func (c *Checkpointer) Alarmed() error { return c.Status().Alarm }
+
 // Publish has the witnesses cosign the newest checkpoint and gives it to the
 // sinks. Those that failed lately are left alone for a time. It returns when to
 // come back for those that failed; zero: there is nothing left to do.

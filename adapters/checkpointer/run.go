@@ -68,6 +68,7 @@ func (c *Checkpointer) look(ctx context.Context) error {
 	var all []seen
 	if own != nil {
 		all = append(all, seen{Signed: own.Signed})
+		c.keep(own) // another process may sign
 	}
 	c.mu.Lock()
 	for _, s := range c.seen {

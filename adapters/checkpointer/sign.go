@@ -12,9 +12,10 @@ import (
 )
 
 // Sign reads what is new in the log, and signs it if it goes on from what was
-// signed last. It returns the newest checkpoint, and whether it is a new one; a
-// zero one if there is nothing to sign yet. A log that is not what it says it is
-// has code Differs. Only one process of a machine signs at a time.
+// signed last. What was signed last, but not with the key that is to stay, is signed
+// again. It returns the newest checkpoint, and whether it is a new one; a zero one if
+// there is nothing to sign yet. A log that is not what it says it is has code
+// Differs. Only one process of a machine signs at a time.
 func (c *Checkpointer) Sign(ctx context.Context) (s checkpoint.Signed, signed bool, err error) {
 	err = locked(ctx, filepath.Join(c.Dir, lockName), func() error {
 		own, err := c.readState()
@@ -30,7 +31,7 @@ func (c *Checkpointer) Sign(ctx context.Context) (s checkpoint.Signed, signed bo
 			return err
 		}
 		// An epoch begins with a record, so there is none of an empty log.
-		if end.Size() == 0 || own != nil && own.epoch == epoch && own.Size == end.Size() {
+		if end.Size() == 0 || own != nil && own.epoch == epoch && own.Size == end.Size() && own.SignedBy(c.Keys[0].Verifier) {
 			c.keep(own)
 			return nil
 		}
@@ -154,7 +155,13 @@ const longRead = 100_000
 func (c *Checkpointer) keep(s *state) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s == nil || c.current != nil && c.current.Text() == s.Text() && len(c.current.Note) >= len(s.Note) {
+	switch {
+	case s == nil:
+		return
+	case c.current == nil:
+	case c.current.Text() == s.Text() && len(c.current.Note) >= len(s.Note):
+		return
+	case c.current.Text() != s.Text() && !newer(s.Signed, c.current.Signed):
 		return
 	}
 	c.current = s

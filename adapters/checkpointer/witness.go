@@ -196,3 +196,29 @@ func witnessRefused(format string, args ...any) error {
 	return domain.Errorf(domain.Differs, "witness", format, args...).
 		WithHint("Either the log was changed or the witness was asked to cosign another one in our name. Compare its newest checkpoint with: daybook checkpoint show")
 }
+
+// AskWitnesses has every witness cosign s again, which tells how far it is: what is
+// returned of one that does is s with its signature. A zero s is not asked about.
+func (c *Checkpointer) AskWitnesses(ctx context.Context, s checkpoint.Signed) []Known {
+	list := make([]Known, len(c.Witnesses))
+	var wg sync.WaitGroup
+	for i, w := range c.Witnesses {
+		list[i].Where = w.Verifier.Name()
+		if s.Origin == "" {
+			continue
+		}
+		wg.Go(func() {
+			line, _, err := c.witness(ctx, w, s, s.Size)
+			if err != nil {
+				list[i].Err = err
+				return
+			}
+			list[i].Signed, list[i].Err = checkpoint.Open([]byte(s.Text()+"\n"+line), w.Verifier)
+			if list[i].Err == nil {
+				list[i].At = list[i].Signed.By[0].Time
+			}
+		})
+	}
+	wg.Wait()
+	return list
+}

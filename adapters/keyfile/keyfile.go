@@ -9,8 +9,10 @@
 //
 //	index.key        what deduplication recognises keys, scopes and bodies by
 //	kek-000001.key   key-encryption key of epoch 1, and so on
+//	checkpoint.key   what signs checkpoints, and the public keys of what did; see
+//	                 [Dir.Signers] and [Dir.Retired]
 //
-// A file holds 32 random bytes in hexadecimal and a newline.
+// The others hold 32 random bytes in hexadecimal and a newline.
 package keyfile
 
 import (
@@ -56,6 +58,21 @@ func (d Dir) MakeIndex() (*seal.Key, error) { return d.make(indexName) }
 func (d Dir) MakeKEK(epoch int) (*seal.Key, error) { return d.make(kekName(epoch)) }
 
 func (d Dir) read(name string) (*seal.Key, error) {
+	text, err := d.text(name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := hex.DecodeString(strings.TrimSuffix(string(text), "\n"))
+	if err != nil || len(b) != seal.KeySize {
+		return nil, domain.Errorf(domain.Differs, "keys", "%s is no key", filepath.Join(d.path, name)).
+			WithHint("Copy the directory of keys from its backup.")
+	}
+	k := seal.Key(b)
+	return &k, nil
+}
+
+// text returns what a file holds, which nobody else may read.
+func (d Dir) text(name string) ([]byte, error) {
 	path := filepath.Join(d.path, name)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,13 +89,7 @@ func (d Dir) read(name string) (*seal.Key, error) {
 	if err != nil {
 		return nil, failed(err)
 	}
-	b, err := hex.DecodeString(strings.TrimSuffix(string(text), "\n"))
-	if err != nil || len(b) != seal.KeySize {
-		return nil, domain.Errorf(domain.Differs, "keys", "%s is no key", path).
-			WithHint("Copy the directory of keys from its backup.")
-	}
-	k := seal.Key(b)
-	return &k, nil
+	return text, nil
 }
 
 // make makes a key and has it on the disk before it returns it. Of several

@@ -46,6 +46,7 @@ type Appender struct {
 	queue chan *prepared
 	done  chan struct{} // closed when Run returns
 	stats struct{ batches, records, retries atomic.Int64 }
+	halt  atomic.Pointer[error] // why nothing is appended; nil: it is
 
 	// What follows belongs to the goroutine in Run.
 	conn   *sql.Conn
@@ -71,6 +72,27 @@ func (a *Appender) Stats() Stats {
 	return Stats{a.stats.batches.Load(), a.stats.records.Load(), a.stats.retries.Load(), int64(len(a.queue)), int64(cap(a.queue))}
 }
 
+// Halt has everything that is handed over from now on refused, with code
+// Unavailable, because of reason; nil has it appended again.
+func (a *Appender) Halt(reason error) {
+	if reason == nil {
+		a.halt.Store(nil)
+		return
+	}
+	a.halt.Store(&reason)
+}
+
+// halted returns the error of a delivery that is handed over while nothing is
+// appended, nil if it is.
+func (a *Appender) halted() error {
+	reason := a.halt.Load()
+	if reason == nil {
+		return nil
+	}
+	return domain.Errorf(domain.Unavailable, "append", "the log is read-only: %w", *reason).
+		WithHint("The log is read-only until an operator has looked at it. Send the same delivery again later.")
+}
+
 // Append records d and returns when it is committed, or was found to be there
 // already. An error with code Invalid says that one of its facts is not well
 // formed: nothing was recorded. An error with code Unavailable says that it may
@@ -79,6 +101,9 @@ func (a *Appender) Stats() Stats {
 func (a *Appender) Append(ctx context.Context, d domain.Delivery) (domain.Receipt, error) {
 	p, err := prepare(ctx, a.keys, d)
 	if err != nil {
+		return domain.Receipt{}, err
+	}
+	if err := a.halted(); err != nil {
 		return domain.Receipt{}, err
 	}
 	select {
@@ -153,6 +178,10 @@ func (a *Appender) drain(first *prepared, crowded bool) []*prepared {
 // write now, nobody can be helped. If the batch fails for another reason, each
 // delivery is tried by itself, so that a bad one fails alone.
 func (a *Appender) commit(ctx context.Context, batch []*prepared) {
+	if err := a.halted(); err != nil { // since they were queued
+		answerAll(batch, err)
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, appendTimeout)
 	defer cancel()
 	a.commitBatch(ctx, batch, false)

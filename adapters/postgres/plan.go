@@ -226,6 +226,11 @@ func (pl *plan) add(p *prepared) (found, error) {
 	}
 	envelope := p.envelope()
 	for _, fact := range p.facts {
+		if fork, ok := fact.fact.Event.(domain.LogForked); ok {
+			if err := pl.mayFork(fork); err != nil {
+				return found{}, err
+			}
+		}
 		pl.after.position++
 		r := domain.Record{
 			Position:   pl.after.position,
@@ -282,6 +287,16 @@ func (pl *plan) addKeys(p *prepared) {
 		pl.newKeys = append(pl.newKeys, k)
 		pl.keys.add(0, bytesCell(k.id[:]), textOrNullCell(k.subject), intCell(int64(k.epoch)), bytesCell(k.wrapped))
 	}
+}
+
+// mayFork refuses the record that opens an epoch unless it follows the state that
+// it names: whoever read that, somebody may have appended since.
+func (pl *plan) mayFork(fork domain.LogForked) error {
+	if root := pl.after.frontier.Root(); fork.Size != pl.after.position || fork.Root != root.String() {
+		return domain.Errorf(domain.Refused, "fork the log", "it has %d records by now, and had %d when it was looked at", pl.after.position, fork.Size).
+			WithHint("Stop whatever appends to it, and run the command again.")
+	}
+	return nil
 }
 
 // args returns the parameters of append.sql. If guarded, the statement refuses

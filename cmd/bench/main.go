@@ -73,8 +73,10 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(keys)) }()
-	if err := os.Setenv("DAYBOOK_KEYS_DIR", keys); err != nil { // for the programs it starts, too
-		return err
+	for name, dir := range map[string]string{"DAYBOOK_KEYS_DIR": keys, "DAYBOOK_CHECKPOINTS_DIR": filepath.Join(keys, "checkpoints")} {
+		if err := os.Setenv(name, dir); err != nil { // for the programs it starts, too
+			return err
+		}
 	}
 	b := &bench{options: o, stderr: stderr, report: &report{Duration: o.duration.Seconds(), Rounds: o.rounds}}
 	if err := b.run(ctx); err != nil {

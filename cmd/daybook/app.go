@@ -77,6 +77,7 @@ type database struct {
 	url      string
 	embedded *embeddedpg.Server // nil: DATABASE_URL's
 	version  string             // of the server
+	book     string             // its name
 	files    keyfile.Dir        // keys of the book
 }
 
@@ -112,11 +113,10 @@ func (d *database) migrate(ctx context.Context, keysDir string) (err error) {
 	if err := postgres.Migrate(ctx, owner); err != nil {
 		return err
 	}
-	book, err := postgres.Book(ctx, owner)
-	if err != nil {
+	if d.book, err = postgres.Book(ctx, owner); err != nil {
 		return err
 	}
-	d.files = keyfile.Open(keysDir, book)
+	d.files = keyfile.Open(keysDir, d.book)
 	if err := postgres.SetupKeys(ctx, owner, d.files); err != nil {
 		return err
 	}
@@ -125,8 +125,14 @@ func (d *database) migrate(ctx context.Context, keysDir string) (err error) {
 
 // keysDir returns the directory below which the keys of books are kept.
 func (a *app) keysDir() (string, error) {
-	if dir := orEnv(a.config.Keys.Dir, "DAYBOOK_KEYS_DIR"); dir != "" {
-		return filepath.Abs(dir)
+	return a.stateSubdir(orEnv(a.config.Keys.Dir, "DAYBOOK_KEYS_DIR"), "keys")
+}
+
+// stateSubdir returns the directory that is configured, or that of the given name
+// in the state directory.
+func (a *app) stateSubdir(configured, name string) (string, error) {
+	if configured != "" {
+		return filepath.Abs(configured)
 	}
 	state := a.stateDir
 	if state == "" {
@@ -135,7 +141,7 @@ func (a *app) keysDir() (string, error) {
 			return "", err
 		}
 	}
-	return filepath.Abs(filepath.Join(state, "keys"))
+	return filepath.Abs(filepath.Join(state, name))
 }
 
 // open returns a pool for a role.
@@ -197,13 +203,22 @@ func (a *app) withReader(ctx context.Context, f func(*sql.DB, *postgres.Keyring)
 }
 
 // withAppender runs f with an appender to the configured database, and a pool to
-// read from it with the keys that open it.
+// read from it with the keys that open it. A log that is not the one that was signed
+// is refused.
 func (a *app) withAppender(ctx context.Context, f func(*postgres.Appender, *sql.DB, *postgres.Keyring) error) (err error) {
 	d, err := a.openDatabase(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	if err := a.checkSigned(ctx, d); err != nil {
+		return err
+	}
+	return d.withAppender(ctx, f)
+}
+
+// withAppender runs f with an appender to the database, whatever state it is in.
+func (d *database) withAppender(ctx context.Context, f func(*postgres.Appender, *sql.DB, *postgres.Keyring) error) (err error) {
 	writer, err := d.open(ctx, postgres.RoleWriter, 2)
 	if err != nil {
 		return err

@@ -14,10 +14,10 @@ func checkpointCommand(a *app) *cobra.Command {
 of their tree. Whoever keeps one can be shown, at any later time, that the log still
 begins with exactly these records, and that a record is one of them: without access
 to the database, and without trusting who runs it.`,
-		Example: "  daybook checkpoint prove 7 --out 7.tlog-proof\n  daybook checkpoint verify 7.tlog-proof --key log.vkey",
+		Example: "  daybook checkpoint show\n  daybook checkpoint prove 7 --out 7.tlog-proof\n  daybook checkpoint verify 7.tlog-proof --key log.vkey",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(checkpointProve(a), checkpointVerify(a))
+	cmd.AddCommand(checkpointShow(a), checkpointSign(a), checkpointProve(a), checkpointVerify(a), checkpointRotate(a))
 	return cmd
 }

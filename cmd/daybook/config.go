@@ -24,7 +24,10 @@ type config struct {
 	Listen   string         `toml:"listen"`
 	Database databaseConfig `toml:"database"`
 	Keys     keysConfig     `toml:"keys"`
-	Sources  []sourceConfig `toml:"source"`
+
+	Checkpoint checkpointConfig `toml:"checkpoint"`
+
+	Sources []sourceConfig `toml:"source"`
 }
 
 type keysConfig struct {
@@ -109,12 +112,15 @@ func readConfig(file string) (config, error) {
 var sourceNames = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
 
 func (c config) check() error {
+	if err := c.Checkpoint.check(); err != nil {
+		return domain.Errorf(domain.Usage, "read "+c.file, "checkpoint: %w", err).WithHint(domain.HintOf(err))
+	}
 	const elsewhere = "Leave it out of this source, or put it below the one that it is meant for."
 	seen := make(map[string]bool)
 	for _, s := range c.Sources {
 		op := "read " + c.file
 		switch {
-		case !sourceNames.MatchString(s.Name) || s.Name == "log":
+		case !sourceNames.MatchString(s.Name) || s.Name == domain.SourceLog:
 			return domain.Errorf(domain.Usage, op, "a source cannot be named %q", s.Name).
 				WithHint(`Use lower-case letters, digits, "-", "_" and "."; "log" is taken.`)
 		case seen[s.Name]:

@@ -106,7 +106,7 @@ but its own deliveries.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			// What the configuration says is for serve.
-			a.databaseURL = os.Getenv("DATABASE_URL")
+			a.databaseURL, a.config.Checkpoint = os.Getenv("DATABASE_URL"), checkpointConfig{}
 			if a.stateDir == "" && a.databaseURL == "" {
 				dir, err := embeddedpg.DefaultStateDir()
 				if err != nil {
@@ -183,10 +183,10 @@ func noDemo(ctx context.Context, db *sql.DB, op string) error {
 }
 
 // firstAndLastSource returns the least and the greatest name of a source in the
-// log, none if it is empty.
+// log, beside that of the log itself, none if there is none.
 func (s *server) firstAndLastSource(ctx context.Context) ([]string, error) {
 	var first, last sql.NullString
-	err := s.pools.reader.QueryRowContext(ctx, `SELECT min(source), max(source) FROM delivery`).Scan(&first, &last)
+	err := s.pools.reader.QueryRowContext(ctx, `SELECT min(source), max(source) FROM delivery WHERE source <> $1`, domain.SourceLog).Scan(&first, &last)
 	if err != nil || !first.Valid {
 		return nil, err
 	}

@@ -127,6 +127,9 @@ func (a *app) checkTables(ctx context.Context, c *checks, d *database) (err erro
 		return err
 	}
 	c.addErr("end of the log", postgres.CheckHead(ctx, db), "head and last record agree")
+	if err := a.checkSigning(ctx, c, d); err != nil {
+		return err
+	}
 	if err := checkQuarantine(ctx, c, db); err != nil {
 		return err
 	}

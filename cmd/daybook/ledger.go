@@ -31,5 +31,5 @@ func (l ledger) Status(ctx context.Context) ([]api.Status, error) {
 }
 
 func (s *server) apiConfig() api.Config {
-	return api.Config{Ledger: ledger{s.projector}, Projections: allViewed(), Version: readVersion(), Logger: s.logger}
+	return api.Config{Ledger: ledger{s.projector}, Projections: allViewed(), Version: readVersion(), Logger: s.logger, ReadOnly: s.signing.Alarmed}
 }

@@ -35,7 +35,7 @@ root to all records up to it.`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(logList(a), logShow(a), logTail(a), logVerify(a))
+	cmd.AddCommand(logList(a), logShow(a), logTail(a), logVerify(a), logFork(a))
 	return cmd
 }
 

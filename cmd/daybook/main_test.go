@@ -52,8 +52,14 @@ var listening = regexp.MustCompile(`listening on (http://\S+)`)
 // start runs daybook over the database at url until it listens.
 func start(t *testing.T, databaseURL string, env []string, args ...string) *process {
 	t.Helper()
+	return startPlain(t, databaseURL, env, append(args, "--listen", "127.0.0.1:0", "--unsafe-durability")...)
+}
+
+// startPlain is start without any flags of its own.
+func startPlain(t *testing.T, databaseURL string, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{
-		cmd:  exec.Command(os.Args[0], append(args, "--listen", "127.0.0.1:0", "--unsafe-durability")...),
+		cmd:  exec.Command(os.Args[0], args...),
 		said: make(chan struct{}),
 	}
 	p.cmd.Dir = t.TempDir()

@@ -150,7 +150,7 @@ func (m *metrics) watch(s *server, handler *intake.Handler, appender *postgres.A
 	counter("daybook_append_records_total", "Records appended.", func() float64 { return float64(appender.Stats().Records) })
 	counter("daybook_append_retries_total", "Batches tried again: somebody else appended, or a connection was lost.",
 		func() float64 { return float64(appender.Stats().Retries) })
-	m.registry.MustRegister(logCollector{s})
+	m.registry.MustRegister(logCollector{s}, signingCollector{s.signing.Checkpointer})
 }
 
 // secretWindow is how far back the log is asked for the last use of a secret.

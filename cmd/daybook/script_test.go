@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -29,6 +30,8 @@ func TestScript(t *testing.T) {
 				return err
 			}
 			e.Setenv("DATABASE_URL", url)
+			e.Setenv("DAYBOOK_KEYS_DIR", filepath.Join(e.WorkDir, "keys"))
+			e.Setenv("DAYBOOK_CHECKPOINTS_DIR", filepath.Join(e.WorkDir, "checkpoints"))
 			e.Defer(func() {
 				if err := drop(); err != nil {
 					t.Error(err)

@@ -98,6 +98,8 @@ type server struct {
 	url       string // http://HOST:PORT
 	loopback  bool   // nobody else can reach it
 	projector *postgres.Projector
+	appender  *postgres.Appender
+	signing   *signing
 	metrics   *metrics
 	enrich    []enrichment
 	enrichers []*fetch.Enricher // one for each, once it runs
@@ -152,6 +154,18 @@ func (a *app) serve(ctx context.Context, o serveOptions, sources []intake.Source
 			return err
 		}
 	}
+	s.appender = postgres.NewAppender(s.pools.writer, s.keys)
+	if s.signing, err = a.openSigning(ctx, s.database, s.alarm); err != nil {
+		return err
+	}
+	defer func() {
+		if late := s.signing.Close(); late != nil {
+			s.logger.LogAttrs(ctx, slog.LevelInfo, "connections closed", slog.Any("error", late))
+		}
+	}()
+	if err := s.checkSigned(ctx, a); err != nil {
+		return err
+	}
 	listener, err := a.listen(ctx, o)
 	if err != nil {
 		return err
@@ -173,14 +187,15 @@ func (s *server) run(ctx context.Context, listener net.Listener, sources []intak
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	appender := postgres.NewAppender(s.pools.writer, s.keys)
-	group.Go(func() error { return appender.Run(running) })
+	group.Go(func() error { return s.appender.Run(running) })
+	group.Go(func() error { return s.sign(running, wake) })
+	group.Go(func() error { return s.watchSigned(running, wake) })
 	for _, p := range allProjections() {
 		f := follower{p, s.projector, s.pools.follower, wake, s.logger, s.busLogger}
 		group.Go(func() error { return f.run(running) })
 	}
 	for _, e := range s.enrich {
-		enricher := e.enricher(appender, s.pools.enricher, s.keys, s.logger)
+		enricher := e.enricher(s.appender, s.pools.enricher, s.keys, s.logger)
 		s.enrichers = append(s.enrichers, enricher)
 		group.Go(func() error { return s.fetching(running, enricher, wake) })
 		group.Go(func() error { return s.remind(running, e.config) })
@@ -197,7 +212,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, sources []intak
 		}
 		return nil
 	})
-	httpServer := s.newHTTPServer(appender, sources)
+	httpServer := s.newHTTPServer(sources)
 	group.Go(func() error {
 		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -245,12 +260,12 @@ func (a *app) listen(ctx context.Context, o serveOptions) (net.Listener, error) 
 	return listener, nil
 }
 
-func (s *server) newHTTPServer(appender *postgres.Appender, sources []intake.Source) *http.Server {
+func (s *server) newHTTPServer(sources []intake.Source) *http.Server {
 	mux := http.NewServeMux()
-	handler := intake.NewHandler(appender, sources, s.logger)
+	handler := intake.NewHandler(s.appender, sources, s.logger)
 	handler.Register(mux)
 	handler.Watch(s.metrics)
-	s.metrics.watch(s, handler, appender, sources)
+	s.metrics.watch(s, handler, s.appender, sources)
 	mux.Handle("GET /metrics", s.metrics.handler(s.logger))
 	mux.Handle("/", api.NewHandler(s.apiConfig()))
 	return &http.Server{

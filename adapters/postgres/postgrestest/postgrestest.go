@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -31,10 +32,23 @@ func URL(t testing.TB) string {
 	}
 	url := pgtest.New(t, key, Migrate)
 	// What a database made from a template lacks: grants on the database itself.
-	if err := Migrate(t.Context(), url); err != nil {
+	if err := errors.Join(Migrate(t.Context(), url), rename(t.Context(), url)); err != nil {
 		t.Fatal(err)
 	}
 	return url
+}
+
+// rename makes the log of the database at url another one than the template's: what
+// is kept outside of it is kept by its name.
+func rename(ctx context.Context, url string) error {
+	db, err := postgres.Open(ctx, url, postgres.RoleOwner, 1)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, `ALTER TABLE book DISABLE TRIGGER append_only;
+		UPDATE book SET id = replace(gen_random_uuid()::text, '-', '');
+		ALTER TABLE book ENABLE ALWAYS TRIGGER append_only`)
+	return errors.Join(err, db.Close())
 }
 
 // Key returns what the template of a migrated database is named after.
@@ -86,7 +100,7 @@ func Files(ctx context.Context, db *sql.DB) (postgres.KeyFiles, error) {
 }
 
 // keysDir returns where keys are kept: somewhere for all tests of the process, and
-// for the processes that it starts.
+// for the processes that it starts. So are checkpoints.
 var keysDir = sync.OnceValues(func() (string, error) {
 	const name = "DAYBOOK_KEYS_DIR"
 	if dir := os.Getenv(name); dir != "" {
@@ -96,7 +110,7 @@ var keysDir = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, os.Setenv(name, dir)
+	return dir, errors.Join(os.Setenv(name, dir), os.Setenv("DAYBOOK_CHECKPOINTS_DIR", filepath.Join(dir, "checkpoints")))
 })
 
 // OpenKeys returns the keys of the book in db, which may be a pool for any role
