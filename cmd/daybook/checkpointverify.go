@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,27 +62,6 @@ status 3 unless all are OK.`,
 	return cmd
 }
 
-// maxEvidence is how long a file may be: a proof holds one record.
-const maxEvidence = 64 << 20
-
-// readEvidence reads a file, or standard input if the name is "-".
-func readEvidence(name string) ([]byte, error) {
-	var in io.Reader = os.Stdin
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, domain.Errorf(domain.NotFound, "", "%w", err)
-		}
-		defer f.Close()
-		in = f
-	}
-	b, err := io.ReadAll(io.LimitReader(in, maxEvidence+1))
-	if err == nil && len(b) > maxEvidence {
-		return nil, domain.Errorf(domain.TooLarge, "", "%s is longer than %d bytes", name, maxEvidence)
-	}
-	return b, err
-}
-
 // An evidenceVerifier checks evidence against what the user trusts.
 type evidenceVerifier struct {
 	logs, witnesses []note.Verifier
@@ -107,39 +85,6 @@ func (v *evidenceVerifier) readKeys(given []string) error {
 	return err
 }
 
-// readVerifiers returns the public keys that were given with --key: a text each,
-// or a file with one on every line, without empty lines and those that begin with
-// "#".
-func readVerifiers(given []string) (keys []note.Verifier, err error) {
-	for _, key := range given {
-		text := key
-		if !strings.Contains(key, "+") || fileExists(key) {
-			b, err := readEvidence(key)
-			if err != nil {
-				return nil, domain.Errorf(domain.Usage, "", "--key %s is neither a key nor a file: %w", key, err).
-					WithHint("A key is of the form name+id+base64; see: daybook checkpoint show")
-			}
-			text = string(b)
-		}
-		for line := range strings.Lines(text) {
-			if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
-				continue
-			}
-			k, err := checkpoint.NewVerifier(line)
-			if err != nil {
-				return nil, domain.Errorf(domain.Usage, "--key", "%w", err)
-			}
-			keys = append(keys, k)
-		}
-	}
-	return keys, nil
-}
-
-func fileExists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
-}
-
 // readOld takes the older checkpoint, which must be signed like all others.
 func (v *evidenceVerifier) readOld(name string) error {
 	if name == "" {
@@ -159,32 +104,6 @@ func (v *evidenceVerifier) readOld(name string) error {
 	}
 	v.old, v.oldResult = &s, done
 	return nil
-}
-
-// An evidenceFile is a file by its form.
-type evidenceFile struct {
-	what        string // checkpoint, proof or consistency
-	note        []byte // its checkpoint
-	proof       checkpoint.Proof
-	consistency checkpoint.Consistency
-	err         error
-}
-
-func readAs(b []byte) (e evidenceFile) {
-	switch {
-	case checkpoint.IsProof(b):
-		e.what = "proof"
-		e.proof, e.err = checkpoint.ParseProof(b)
-		e.note = e.proof.Checkpoint
-	case checkpoint.IsConsistency(b):
-		e.what = "consistency"
-		e.consistency, e.err = checkpoint.ParseConsistency(b)
-		e.note = e.consistency.Checkpoint
-	default:
-		e.what, e.note = "checkpoint", b
-		_, e.err = checkpoint.Unverified(b)
-	}
-	return e
 }
 
 // verifiedEvidence is what a file was found to be, as JSON.
