@@ -57,6 +57,9 @@ type Field[R any] struct {
 
 	// append appends the text of get's cell without making one of it. Nil: ask get.
 	append func([]byte, *R) (_ []byte, null bool)
+
+	// same reports whether two rows have the same cell, without making it. Nil: ask get.
+	same func(a, b *R) bool
 }
 
 // Text declares a text column. U+0000, which databases refuse, is kept as U+FFFD.
@@ -67,6 +70,7 @@ func Text[R any](name string, at func(*R) *string) Field[R] {
 		set:    func(r *R, c Cell) error { *at(r) = c.Text; return nil },
 		clean:  func(r *R) { *at(r) = strings.ReplaceAll(*at(r), "\x00", "\uFFFD") },
 		append: func(b []byte, r *R) ([]byte, bool) { return append(b, *at(r)...), false },
+		same:   func(a, b *R) bool { return *at(a) == *at(b) },
 	}
 }
 
@@ -93,6 +97,7 @@ func Integer[R any](name string, at func(*R) *int64) Field[R] {
 		set:    func(r *R, c Cell) (err error) { *at(r), err = strconv.ParseInt(c.Text, 10, 64); return err },
 		clean:  func(*R) {},
 		append: func(b []byte, r *R) ([]byte, bool) { return strconv.AppendInt(b, *at(r), 10), false },
+		same:   func(a, b *R) bool { return *at(a) == *at(b) },
 	}
 }
 
@@ -136,6 +141,7 @@ func Time[R any](name string, at func(*R) *time.Time) Field[R] {
 		Column: Column{Name: name, Type: TypeTime, Optional: true},
 		get:    func(r *R) Cell { return TimeCell(*at(r)) },
 		append: func(b []byte, r *R) ([]byte, bool) { return appendTime(b, *at(r)) },
+		same:   func(a, b *R) bool { return at(a).Equal(*at(b)) },
 		set: func(r *R, c Cell) (err error) {
 			if c.Null {
 				*at(r) = time.Time{}
@@ -160,6 +166,7 @@ func Bool[R any](name string, at func(*R) *bool) Field[R] {
 		set:    func(r *R, c Cell) (err error) { *at(r), err = strconv.ParseBool(c.Text); return err },
 		clean:  func(*R) {},
 		append: func(b []byte, r *R) ([]byte, bool) { return strconv.AppendBool(b, *at(r)), false },
+		same:   func(a, b *R) bool { return *at(a) == *at(b) },
 	}
 }
 
@@ -214,6 +221,17 @@ func (t *Keyed[R]) write(row any, into *RowText) { writeFields(into, t.fields, r
 func (t *Keyed[R]) Parse(cells []Cell) (any, error) {
 	row := new(R)
 	return row, parseCells(t.name, t.fields, cells, row)
+}
+
+// Same reports whether two rows have the same cells.
+func (t *Keyed[R]) Same(a, b R) bool {
+	for i := range t.fields {
+		f := &t.fields[i]
+		if f.same != nil && !f.same(&a, &b) || f.same == nil && f.get(&a) != f.get(&b) {
+			return false
+		}
+	}
+	return true
 }
 
 // Get returns the row with the given key, and whether there is one.

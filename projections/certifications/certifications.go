@@ -17,7 +17,6 @@ package certifications
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -86,7 +85,8 @@ type status struct {
 	deletedAt       time.Time
 	clock           time.Time // when what decides the status happened
 	flags           string
-	facts           string // what the row is derived from; see [evidence]
+	facts           string    // what the row is derived from; see [evidence]
+	parsed          *evidence // facts, if somebody has parsed them; it never changes
 
 	subjectNameListed bool      // no webhook names it
 	progressListed    bool      // progress is a list's
@@ -264,7 +264,7 @@ func take(tx *projections.Tx, before, row status, f fact, describe func(*status,
 		return err
 	}
 	effect := effectNone
-	if !slices.Equal(before.shown(), row.shown()) {
+	if !statuses.Same(before.shown(), row.shown()) {
 		effect = effectApplied
 	}
 	what, clock := f.what()
@@ -274,13 +274,17 @@ func take(tx *projections.Tx, before, row status, f fact, describe func(*status,
 
 // enter enters a fact and returns the row that is derived with it.
 func enter(tx *projections.Tx, row status, f fact, describe func(*status, evidence)) (status, error) {
-	all, err := parseEvidence(row.facts)
+	known, err := row.evidence()
 	if err != nil {
 		return row, err
 	}
+	all := known.clone()
 	f.enter(&row, &all)
-	if row.facts, err = all.text(); err != nil {
-		return row, err
+	if !all.equal(*known) {
+		if row.facts, err = all.text(); err != nil {
+			return row, err
+		}
+		row.parsed = &all
 	}
 	describe(&row, all)
 	statuses.Put(tx, row)
@@ -295,11 +299,11 @@ func (s status) note(tx *projections.Tx, what, effect string, clock time.Time) {
 	})
 }
 
-// shown returns the cells of a row without what is only there to derive it.
-func (s status) shown() []projections.Cell {
+// shown returns a row without what is only there to derive it.
+func (s status) shown() status {
 	s.facts, s.subjectNameAt, s.progressAt, s.progressedAt = "", time.Time{}, time.Time{}, time.Time{}
 	s.subjectNameListed, s.progressListed, s.toldEnrolledAt, s.toldStartedAt = false, false, time.Time{}, time.Time{}
-	return statuses.Cells(&s)
+	return s
 }
 
 // A name is what a subject is called, and since when somebody says so.

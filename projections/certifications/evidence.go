@@ -31,6 +31,29 @@ func parseEvidence(text string) (all evidence, err error) {
 	return all, json.Unmarshal([]byte(text), &all)
 }
 
+// evidence returns what a row is derived from.
+func (s *status) evidence() (*evidence, error) {
+	if s.parsed != nil {
+		return s.parsed, nil
+	}
+	all, err := parseEvidence(s.facts)
+	s.parsed = &all
+	return s.parsed, err
+}
+
+// clone returns a copy that can be changed.
+func (all *evidence) clone() evidence {
+	return evidence{
+		slices.Clone(all.Completions), slices.Clone(all.Attempts), slices.Clone(all.Reports), all.Listed, slices.Clone(all.Enrolments),
+	}
+}
+
+// equal reports whether the text is certainly the same.
+func (all evidence) equal(o evidence) bool {
+	return slices.Equal(all.Completions, o.Completions) && slices.Equal(all.Attempts, o.Attempts) &&
+		slices.Equal(all.Reports, o.Reports) && all.Listed == o.Listed && slices.Equal(all.Enrolments, o.Enrolments)
+}
+
 // text returns the evidence as JSON, "" if there is none.
 func (all evidence) text() (string, error) {
 	data, err := domain.Marshal(all)

@@ -3,7 +3,6 @@ package certifications
 import (
 	"cmp"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -114,7 +113,7 @@ func listBadge(tx *projections.Tx, r *domain.Record, e domain.BadgesListed, b do
 	}
 	// That it still is as it was is no change.
 	before.clock = row.clock
-	if !slices.Equal(before.shown(), row.shown()) {
+	if !statuses.Same(before.shown(), row.shown()) {
 		what, clock := f.what()
 		row.note(tx, what, effectApplied, clock)
 	}
