@@ -68,7 +68,7 @@ func invalid(name, format string, args ...any) *domain.Error {
 func (q *Query) parse(v View, name, value string) (err error) {
 	switch name {
 	case "as_of":
-		q.AsOf, err = parseMoment(value)
+		q.AsOf, err = ParseMoment(value)
 		if err != nil {
 			return invalid(name, "is %q, not a date or a time", value).
 				WithHint("Write 2026-03-31 (to the end of that day, UTC) or 2026-03-31T12:00:00Z.")
@@ -80,7 +80,7 @@ func (q *Query) parse(v View, name, value string) (err error) {
 			}
 			return nil
 		}
-		if q.KnownAt, err = parseMoment(value); err != nil {
+		if q.KnownAt, err = ParseMoment(value); err != nil {
 			return invalid(name, "is %q, not a position, a date or a time", value).
 				WithHint("Write a position such as 184220, or a date or time by which it was recorded.")
 		}
@@ -131,8 +131,8 @@ func (v View) checkSort(column string) error {
 	return nil
 }
 
-// parseMoment reads a time, or a date as its last microsecond in UTC.
-func parseMoment(s string) (time.Time, error) {
+// ParseMoment reads a time, or a date as its last microsecond in UTC.
+func ParseMoment(s string) (time.Time, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err == nil {
 		t = t.AddDate(0, 0, 1).Add(-time.Microsecond)

@@ -238,6 +238,9 @@ func exampleEvents() []domain.Event {
 		if err := json.Unmarshal(data, &parts); err != nil {
 			panic(err)
 		}
+		if string(parts.Personal) == "null" {
+			parts.Personal = nil
+		}
 		e, err := domain.Decode(domain.Kind(strings.TrimSuffix(filepath.Base(file), ".json")), parts.Data, parts.Personal)
 		if err != nil {
 			panic(err)

@@ -52,7 +52,7 @@ func copyText(ctx context.Context, conn *sql.Conn, statement string, lines []byt
 	if len(lines) == 0 {
 		return nil
 	}
-	return conn.Raw(func(c any) error {
+	err := conn.Raw(func(c any) error {
 		preparer, ok := c.(driver.ConnPrepareContext)
 		if !ok {
 			return fmt.Errorf("%T prepares no statements", c)
@@ -75,4 +75,5 @@ func copyText(ctx context.Context, conn *sql.Conn, statement string, lines []byt
 		_, err = in.Exec(nil)
 		return errors.Join(err, stmt.Close())
 	})
+	return unreachable(err)
 }

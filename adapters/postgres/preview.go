@@ -77,6 +77,12 @@ func (e *Projector) preview(ctx context.Context, tx *sql.Tx, log querier, list [
 	if !past.AsOf.IsZero() {
 		folds.take = func(r *domain.Record) bool { return !r.EffectiveAt().After(past.AsOf) }
 	}
+	if head, err := Head(ctx, log); err != nil {
+		return nil, err
+	} else if past.To > head {
+		return nil, domain.Errorf(domain.Invalid, "rebuild", "record %d is asked for, and the log ends at %d", past.To, head).
+			WithHint("Leave --to out to go as far as the live tables are.")
+	}
 	reading := new(turns)
 	comparisons := make([]*comparison, len(list))
 	stops := make([]int64, len(list))

@@ -156,7 +156,7 @@ func (e *Projector) rebuild(ctx context.Context, work *sql.Conn, list []*project
 		return nil, err
 	}
 	if done, err = b.run(ctx); err != nil {
-		return nil, err
+		return nil, interrupted(ctx, err)
 	}
 	for i, s := range b.list {
 		if s.err != nil {
@@ -165,7 +165,7 @@ func (e *Projector) rebuild(ctx context.Context, work *sql.Conn, list []*project
 		if err := b.swap(ctx, s); s.err != nil {
 			continue // a record that came meanwhile is one it cannot take
 		} else if err != nil {
-			return nil, err
+			return nil, interrupted(ctx, err)
 		}
 		if err := dropOld(ctx, work, s.Projection()); err != nil {
 			return nil, err
@@ -174,6 +174,14 @@ func (e *Projector) rebuild(ctx context.Context, work *sql.Conn, list []*project
 	}
 	done = slices.DeleteFunc(done, func(r Rebuilt) bool { return r.Projection == "" })
 	return done, b.failed()
+}
+
+// interrupted returns why ctx ended, if it did: what failed then failed for that.
+func interrupted(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // open makes the schemas, or finds those of an interrupted rebuild.

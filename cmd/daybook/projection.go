@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,18 +35,7 @@ stepping derives it again record by record and shows what each of them changes.`
 			Args:    cobra.NoArgs,
 			RunE:    func(cmd *cobra.Command, _ []string) error { return a.projectionList(cmd.Context()) },
 		},
-		&cobra.Command{
-			Use:   "rebuild [NAME…]",
-			Short: "Derive projections again, beside the live ones, and swap",
-			Long: `Folds the whole log again into new tables and puts them in the place of the live
-ones in one short transaction. Readers wait 50 ms at the most and never see a gap.
-Without a name it rebuilds all of them.`,
-			Example:           "  daybook projection rebuild\n  daybook projection rebuild credits sales",
-			ValidArgsFunction: completeProjections,
-			RunE: func(cmd *cobra.Command, args []string) error {
-				return a.eachProjection(cmd.Context(), args, a.projectionRebuild)
-			},
-		},
+		projectionRebuildCommand(a),
 		projectionVerifyCommand(a),
 		projectionStepCommand(a),
 	)
@@ -98,16 +86,9 @@ func number(n int64) projections.Cell { return projections.Cell{Text: strconv.Fo
 // eachProjection does the work for every projection named, or for all of them.
 // A check that says no does not keep the others from being made.
 func (a *app) eachProjection(ctx context.Context, names []string, work func(context.Context, *postgres.Projector, *projections.Projection) error) error {
-	list := allProjections()
-	if len(names) > 0 {
-		list = nil
-		for _, name := range names {
-			p, err := projectionNamed(name)
-			if err != nil {
-				return err
-			}
-			list = append(list, p)
-		}
+	list, err := projectionsNamed(names)
+	if err != nil {
+		return err
 	}
 	return a.withProjector(ctx, func(projector *postgres.Projector) error {
 		var failed error
@@ -124,29 +105,4 @@ func (a *app) eachProjection(ctx context.Context, names []string, work func(cont
 		}
 		return failed
 	})
-}
-
-func (a *app) projectionRebuild(ctx context.Context, projector *postgres.Projector, p *projections.Projection) error {
-	progress := a.progress("rebuild " + p.Name)
-	started := time.Now()
-	done, err := projector.Rebuild(ctx, p, progress.update)
-	progress.end()
-	if err != nil {
-		return err
-	}
-	if a.output == "json" || a.output == "ndjson" {
-		return a.writeJSON(struct {
-			Projection string `json:"projection"`
-			postgres.Rebuilt
-		}{p.Name, done})
-	}
-	compared := "the live tables were behind it: not compared"
-	switch {
-	case done.Compared && done.Same:
-		compared = "identical to the live tables"
-	case done.Compared:
-		compared = "the live tables differed and were replaced"
-	}
-	fmt.Fprintf(a.stdout, "%s: rebuilt from %d records in %s · %s · %s\n", p.Name, done.Position, time.Since(started).Round(time.Millisecond), done.Digest, compared)
-	return nil
 }

@@ -29,6 +29,8 @@ type progress struct {
 	started  time.Time
 	shown    time.Time
 	terminal bool
+	from     int64 // how much was done when it was told for the first time
+	told     bool
 }
 
 func (a *app) progress(what string) *progress {
@@ -42,11 +44,15 @@ func (a *app) progress(what string) *progress {
 
 // update shows how much is done of how much. It has the type of postgres.Progress.
 func (p *progress) update(done, total int64) {
+	if !p.told { // what was done before is not to this work's credit
+		p.from, p.told = done, true
+	}
 	p.show(func(spent time.Duration) string {
-		rate := int64(time.Duration(done) * time.Second / spent)
+		since := done - p.from
+		rate := int64(time.Duration(since) * time.Second / spent)
 		left := time.Duration(0)
-		if done > 0 {
-			left = spent * time.Duration(total-done) / time.Duration(done)
+		if since > 0 {
+			left = time.Duration(spent.Milliseconds()*(total-done)/since) * time.Millisecond
 		}
 		return fmt.Sprintf("%3d%%  %d/%d  %d records/s  %s left", 100*done/max(total, 1), done, total, rate, left.Round(time.Second))
 	})
