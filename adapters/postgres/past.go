@@ -68,9 +68,8 @@ func (e *Projector) askPast(ctx context.Context, p *projections.Projection, q qu
 // fold returns the tables of the past that is wanted, which nobody may change. It
 // goes on from the nearest past that is remembered.
 func (e *Projector) fold(ctx context.Context, wanted past, progress Progress) (*projections.Memory, error) {
-	near := e.pasts.nearest(wanted)
-	if near.memory != nil && near.known.position == wanted.known.position {
-		return near.memory, nil
+	if near, err := e.nearest(ctx, wanted); err != nil || near.is(wanted) {
+		return near.memory, err
 	}
 	release, err := e.takeLong(ctx)
 	if err != nil {
@@ -78,17 +77,47 @@ func (e *Projector) fold(ctx context.Context, wanted past, progress Progress) (*
 	}
 	defer release()
 	// Somebody may have asked the same while we waited.
-	if near = e.pasts.nearest(wanted); near.memory == nil {
-		near.memory = projections.NewMemory(wanted.projection)
-	} else if near.known.position == wanted.known.position {
-		return near.memory, nil
+	near, err := e.nearest(ctx, wanted)
+	if err != nil || near.is(wanted) {
+		return near.memory, err
 	}
-	wanted.memory = near.memory.Clone()
+	wanted.memory = projections.NewMemory(wanted.projection)
+	if near.memory != nil {
+		wanted.memory = near.memory.Clone()
+	}
 	if err := wanted.goOn(ctx, e.db, near.known.position, progress); err != nil {
 		return nil, err
 	}
 	e.pasts.keep(wanted)
 	return wanted.memory, nil
+}
+
+// nearest returns the nearest past that is remembered, the zero one if none is. A
+// log that was restored from a backup may have gone on otherwise since: what is
+// remembered of another log is forgotten.
+func (e *Projector) nearest(ctx context.Context, wanted past) (past, error) {
+	near := e.pasts.nearest(wanted)
+	if near.memory == nil {
+		return past{}, nil
+	}
+	root := wanted.known.root
+	if near.known.position != wanted.known.position {
+		now, err := stateAt(ctx, e.db, near.known.position)
+		if err != nil {
+			return past{}, err
+		}
+		root = now.root
+	}
+	if root != near.known.root {
+		e.pasts.forget()
+		return past{}, nil
+	}
+	return near, nil
+}
+
+// is reports whether a past is all of the wanted one that leads to it.
+func (p past) is(wanted past) bool {
+	return p.memory != nil && p.known.position == wanted.known.position
 }
 
 // goOn folds the records after a position into the tables.
@@ -166,6 +195,13 @@ func (c *pasts) keep(p past) {
 			return
 		}
 	}
+}
+
+// forget forgets all pasts.
+func (c *pasts) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = nil
 }
 
 // rows returns how many rows a past has.

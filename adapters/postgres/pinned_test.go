@@ -224,3 +224,35 @@ func TestPinnedOrder(t *testing.T) {
 		}
 	})
 }
+
+// TestRestored has the log go on otherwise from a backup, beside a process that
+// remembers the past: it answers from the log that there is.
+func TestRestored(t *testing.T) {
+	w := newWorld(t, shelf())
+	w.reports(6)
+	ask := func() string {
+		text, _, err := w.asked(t.Context(), "shelf/lines", url.Values{"known": {"4"}, "as_of": {"2099-01-01"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(ndjson(text), "\n")
+	}
+	before := ask()
+	owner := postgrestest.Open(t, w.url, postgres.RoleOwner)
+	for _, s := range []string{
+		`ALTER TABLE log DISABLE TRIGGER ALL`,
+		`UPDATE log SET data = replace(data::text, '"remaining":"', '"remaining":"9')::json, root = sha256(root) WHERE position > 2`,
+		`ALTER TABLE log ENABLE TRIGGER ALL`,
+	} {
+		if _, err := owner.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.catchUp(w.all...)
+	if now := ask(); now == before {
+		t.Errorf("the log is another one, and the answer still %s", now)
+	}
+	if again := ask(); again != ask() {
+		t.Errorf("asked again: %s", again)
+	}
+}
