@@ -27,7 +27,6 @@ func TestSteps(t *testing.T) {
 		records := script(t, log...)
 		from := rapid.IntRange(0, len(records)).Draw(t, "from")
 		whole, stepped := projections.NewMemory(shelf), projections.NewMemory(shelf)
-		rows := make(map[string][]projections.Cell) // table and key → cells
 		take := func(m *projections.Memory) map[string][]projections.Cell {
 			all := make(map[string][]projections.Cell)
 			for _, table := range shelf.Tables {
@@ -45,7 +44,7 @@ func TestSteps(t *testing.T) {
 				}
 			}
 		}
-		rows = take(whole)
+		rows := take(whole) // table and key → cells
 		s := projections.NewStepper(stepped)
 		for _, r := range records[from:] {
 			if err := whole.Fold(r); err != nil {
