@@ -24,6 +24,7 @@ import (
 type LogCheck struct {
 	From, To    int64 // 0: from the first record, to the last
 	Checkpoints []KeptCheckpoint
+	Unread      []string // what is kept and could not be read, and why
 	Receipts    []KeptReceipt
 	Now         time.Time
 }

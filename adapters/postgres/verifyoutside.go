@@ -71,6 +71,9 @@ func (c *chain) compare(k KeptCheckpoint) (f LogFinding, ok bool) {
 
 // vouch says what no checkpoint vouches for.
 func (c *chain) vouch(ctx context.Context, tx *sql.Tx) error {
+	for _, what := range c.check.Unread {
+		c.missing("the log was not compared with %s", what)
+	}
 	if len(c.check.Checkpoints) == 0 {
 		c.missing("there is no checkpoint from outside the database, so nothing tells whether the log was rewritten as a whole, hashes and all, or is that of an old backup")
 		return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -26,7 +27,7 @@ type evidence struct {
 
 func logVerify(a *app) *cobra.Command {
 	var check postgres.LogCheck
-	var kept evidence
+	var files evidence
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Compute the whole log again and compare, also with what is kept outside",
@@ -47,18 +48,18 @@ It says OK, FAIL (the first position that is wrong, and both hashes) or INCOMPLE
   daybook log verify --receipt receipt.json --json
   daybook log verify --from 100000 --to 200000`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.logVerify(cmd.Context(), check, kept) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.logVerify(cmd.Context(), check, files) },
 	}
 	flags := cmd.Flags()
 	flags.Int64Var(&check.From, "from", 0, "position to begin with; of the records before only the leaves are read")
 	flags.Int64Var(&check.To, "to", 0, "position to end with; 0 is the end of the log")
-	flags.StringArrayVar(&kept.checkpoints, "checkpoint", nil, "file with a signed checkpoint; may be given several times")
-	flags.StringArrayVar(&kept.keys, "key", nil, "public key, or a file with public keys, that checkpoints are signed with")
-	flags.StringArrayVar(&kept.receipts, "receipt", nil, "file with receipts that a sender kept")
+	flags.StringArrayVar(&files.checkpoints, "checkpoint", nil, "file with a signed checkpoint; may be given several times")
+	flags.StringArrayVar(&files.keys, "key", nil, "public key, or a file with public keys, that checkpoints are signed with")
+	flags.StringArrayVar(&files.receipts, "receipt", nil, "file with receipts that a sender kept")
 	return cmd
 }
 
-func (a *app) logVerify(ctx context.Context, check postgres.LogCheck, kept evidence) (err error) {
+func (a *app) logVerify(ctx context.Context, check postgres.LogCheck, files evidence) (err error) {
 	if check.From < 0 || check.To < 0 {
 		return domain.Errorf(domain.Usage, "", "positions begin with 1")
 	}
@@ -67,21 +68,23 @@ func (a *app) logVerify(ctx context.Context, check postgres.LogCheck, kept evide
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	given, err := files.readCheckpoints(cmp.Or(a.config.Checkpoint.Origin, "daybook/"+d.book))
+	if err != nil {
+		return err
+	}
+	if check.Receipts, err = files.readReceipts(); err != nil {
+		return err
+	}
+	kept, err := a.readKept(ctx, d)
+	if err != nil {
+		return err
+	}
+	check.Checkpoints, check.Unread = append(kept.checkpoints, given...), kept.unread
 	db, err := d.open(ctx, postgres.RoleAuditor, postgres.AuditConns)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	book, err := postgres.Book(ctx, db)
-	if err != nil {
-		return err
-	}
-	if check.Checkpoints, err = kept.readCheckpoints("daybook/" + book); err != nil {
-		return err
-	}
-	if check.Receipts, err = kept.readReceipts(); err != nil {
-		return err
-	}
 	check.Now = time.Now()
 	progress := a.progress("verify log")
 	v, err := postgres.VerifyLog(ctx, db, check, progress.update)
