@@ -43,7 +43,10 @@ func (c *chain) outside(ctx context.Context, tx *sql.Tx) error {
 // neither, nothing can be said.
 func (c *chain) compare(k KeptCheckpoint) (f LogFinding, ok bool) {
 	_, epoch, _ := checkpoint.SplitOrigin(k.Origin)
-	current := int64(1 + len(c.forks))
+	current := int64(1)
+	for _, fork := range c.forks {
+		current = max(current, fork.Epoch)
+	}
 	if epoch > current {
 		return LogFinding{Position: min(k.Size, c.Head), What: k.Where + " is of a later epoch: the database is older than it"}, false
 	}
