@@ -47,9 +47,9 @@ type BadgesReported struct {
 	Public         bool      `json:"public,omitempty"`
 	Replaces       string    `json:"replaces,omitempty"`
 	ReplacedBy     string    `json:"replaced_by,omitempty"`
-	Reason         string    `json:"reason,omitempty"` // of a revocation
 	Earner         string    `json:"earner,omitempty"` // the issuer's own id of the person
 	User           string    `json:"user,omitempty"`   // Credly's id of the person, once known
+	Reason         Personal  `json:"-"`                // of a revocation, as somebody wrote it
 	Name           Personal  `json:"-"`
 	Email          Personal  `json:"-"`
 }
@@ -73,7 +73,6 @@ func (e BadgesReported) Validate() error {
 	c.time("expires_at", e.ExpiresAt)
 	c.label("replaces", e.Replaces)
 	c.label("replaced_by", e.ReplacedBy)
-	c.text("reason", e.Reason)
 	c.label("earner", e.Earner)
 	c.label("user", e.User)
 	c.personals(&e)
@@ -81,8 +80,13 @@ func (e BadgesReported) Validate() error {
 }
 
 func (e *BadgesReported) personal(visit personalVisitor) {
-	visit("name", someone(PersonUser, e.User), &e.Name)
-	visit("email", someone(PersonUser, e.User), &e.Email)
+	who := someone(PersonUser, e.User)
+	if e.User == "" {
+		who = someone(SubjectBadge, e.Badge)
+	}
+	visit("reason", who, &e.Reason)
+	visit("name", who, &e.Name)
+	visit("email", who, &e.Email)
 }
 
 // BadgesListed says which badges of an employee an employer sees, and in which

@@ -121,7 +121,7 @@ func (c *check) oneOf(field, s string, allowed ...string) {
 			return
 		}
 	}
-	c.fail(field, "is %.12q, not one of %s", s, strings.Join(allowed, ", "))
+	c.fail(field, "is none of %s", strings.TrimPrefix(strings.Join(allowed, ", "), ", "))
 }
 
 // number wants an amount or quantity within the limits.

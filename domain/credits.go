@@ -62,7 +62,7 @@ type CreditsGranted struct {
 	Currency  string          `json:"currency,omitempty"` // of UnitPrice
 	ExpiresAt time.Time       `json:"expires_at,omitzero"`
 	Reference string          `json:"reference,omitempty"`
-	Reason    string          `json:"reason,omitempty"`
+	Reason    Personal        `json:"-"`
 	By        string          `json:"by"` // who granted them
 }
 
@@ -86,9 +86,13 @@ func (e CreditsGranted) Validate() error {
 	}
 	c.time("expires_at", e.ExpiresAt)
 	c.label("reference", e.Reference)
-	c.text("reason", e.Reason)
 	c.id("by", e.By)
+	c.personals(&e)
 	return c.err
+}
+
+func (e *CreditsGranted) personal(visit personalVisitor) {
+	visit("reason", DataSubject{}, &e.Reason)
 }
 
 // CreditsGrantRequested says that the provider is about to be asked to make a
@@ -151,7 +155,7 @@ type CreditsAdjusted struct {
 	Template  string          `json:"template"`
 	Quantity  decimal.Decimal `json:"quantity"` // signed: positive adds; not zero
 	Reference string          `json:"reference,omitempty"`
-	Reason    string          `json:"reason"`
+	Reason    Personal        `json:"-"`
 	By        string          `json:"by"`
 }
 
@@ -168,7 +172,11 @@ func (e CreditsAdjusted) Validate() error {
 		c.fail("quantity", "is zero")
 	}
 	c.label("reference", e.Reference)
-	c.id("reason", e.Reason)
 	c.id("by", e.By)
+	c.personals(&e)
 	return c.err
+}
+
+func (e *CreditsAdjusted) personal(visit personalVisitor) {
+	visit("reason", DataSubject{}, &e.Reason)
 }

@@ -213,9 +213,9 @@ func (c *check) itemType(s string) {
 
 // DirectoryGroupSeen names a group of learners. It is not a trust group.
 type DirectoryGroupSeen struct {
-	Group       string `json:"group"`
-	Name        string `json:"name,omitempty"`
-	Description string `json:"description,omitempty"`
+	Group       string   `json:"group"`
+	Name        string   `json:"name,omitempty"`
+	Description Personal `json:"-"`
 }
 
 // Kind implements [Event].
@@ -226,16 +226,16 @@ func (e DirectoryGroupSeen) Validate() error {
 	var c check
 	c.id("group", e.Group)
 	c.text("name", e.Name)
-	c.text("description", e.Description)
+	c.personals(&e)
 	return c.err
 }
 
 // DirectoryGroupListed names a group of learners as a provider's API lists it;
 // see [ActivityListed].
 type DirectoryGroupListed struct {
-	Group       string `json:"group"`
-	Name        string `json:"name,omitempty"`
-	Description string `json:"description,omitempty"`
+	Group       string   `json:"group"`
+	Name        string   `json:"name,omitempty"`
+	Description Personal `json:"-"`
 }
 
 // Kind implements [Event].
@@ -243,6 +243,14 @@ func (DirectoryGroupListed) Kind() Kind { return "directory.group-listed.v1" }
 
 // Validate implements [Event].
 func (e DirectoryGroupListed) Validate() error { return DirectoryGroupSeen(e).Validate() }
+
+func (e *DirectoryGroupSeen) personal(visit personalVisitor) {
+	visit("description", someone(SubjectGroup, e.Group), &e.Description)
+}
+
+func (e *DirectoryGroupListed) personal(visit personalVisitor) {
+	(*DirectoryGroupSeen)(e).personal(visit)
+}
 
 // DirectoryEmploymentChanged gives an employee record of Credly's workforce.
 type DirectoryEmploymentChanged struct {

@@ -64,7 +64,9 @@ type DataSubject struct {
 // Types of data subjects that are no persons.
 const (
 	SubjectOrganization = "organization"
-	SubjectName         = "name" // somebody known by name only; their id is to be derived from the text
+	SubjectGroup        = "group"
+	SubjectBadge        = "badge" // whoever it was issued to, as long as their id is not known
+	SubjectName         = "name"  // somebody known by name only; their id is to be derived from the text
 )
 
 // someone is a data subject of the given type. The zero one, for whom no id is

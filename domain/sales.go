@@ -107,7 +107,7 @@ type Payment struct {
 	ChargedAt   time.Time       `json:"charged_at,omitzero"`
 	Flags       []string        `json:"flags,omitempty"` // such as "unit-unknown": the amount is as sent, perhaps in minor units
 	By          string          `json:"by,omitempty"`    // operator, if entered by hand
-	Reason      string          `json:"reason,omitempty"`
+	Reason      Personal        `json:"-"`
 }
 
 func (p Payment) validate() error {
@@ -124,8 +124,12 @@ func (p Payment) validate() error {
 	c.time("charged_at", p.ChargedAt)
 	c.flags(p.Flags)
 	c.label("by", p.By)
-	c.text("reason", p.Reason)
+	c.personals(&p)
 	return c.err
+}
+
+func (p *Payment) personal(visit personalVisitor) {
+	visit("reason", DataSubject{}, &p.Reason)
 }
 
 // SalesPaid says that a payment went through.

@@ -92,7 +92,7 @@ func groupOf(r *reader, rt route) domain.DirectoryGroupSeen {
 	return domain.DirectoryGroupSeen{
 		Group:       r.id(r.first(rt.subject)),
 		Name:        r.either(r.body, "group_name", "name"),
-		Description: r.tryText(r.body.Get("description")),
+		Description: domain.Personal(r.tryText(r.body.Get("description"))),
 	}
 }
 

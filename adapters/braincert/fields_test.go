@@ -123,7 +123,7 @@ fact - sales.sold.v1 {"order":"77","lines":[{"name":"Gleisbau","amount":"1100"},
 func TestFieldInError(t *testing.T) {
 	p := configured(t, braincert.Config{Fields: payload.Overlay{"payload/total": {"/order/sum"}}})
 	r := domain.Request{Body: []byte(`{"resource":"purchase","action":"completed","order":{"sum":"180 USD"},"payload":{"order_id":"1","currency":"USD"}}`)}
-	intaketest.Quarantined(t, p, r, `order/sum is "180 USD", not a plain number`)
+	intaketest.Quarantined(t, p, r, `order/sum is not a plain number`)
 }
 
 func TestTopic(t *testing.T) {

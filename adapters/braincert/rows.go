@@ -25,7 +25,7 @@ func translateRow(r domain.Request) (domain.Translation, error) {
 	resource, id, _ := strings.Cut(r.Fetched, "/")
 	i := slices.IndexFunc(rows, func(rt route) bool { return rt.resource == resource })
 	if i < 0 {
-		return domain.Translation{Topic: label(r.Fetched), Reason: "unknown resource"}, nil
+		return domain.Translation{Topic: payload.Topic(r.Fetched), Reason: "unknown resource"}, nil
 	}
 	rt := rows[i]
 	t := domain.Translation{Topic: rt.topic, Key: payload.Key(resource, id, payload.Digest(r.Body))}
@@ -50,7 +50,7 @@ func (r *reader) expectID(places names, id string) {
 		}
 	}
 	if v := r.first(places); v.Filled() {
-		r.Fail(v, "is not %.40q, which was asked for", id)
+		r.Fail(v, "is not the one that was asked for")
 	}
 }
 

@@ -35,7 +35,7 @@ func TestRows(t *testing.T) {
 		},
 		{"member twice", "users/1", `{"id":1,"name":"a","name":"b"}`, []string{"flag duplicate-member\nfact"}},
 		{"no id", "users/1", `{"name":"a"}`, []string{"key users/1/", "error braincert: translate User Listed: user_id is missing"}},
-		{"another's id", "users/1", `{"id":2,"name":"a"}`, []string{`error braincert: translate User Listed: id is not "1", which was asked for`}},
+		{"another's id", "users/1", `{"id":2,"name":"a"}`, []string{`error braincert: translate User Listed: id is not the one that was asked for`}},
 		{"a list", "courses/1", `[{"id":1}]`, []string{"odd-field:course_id"}},
 		{"no JSON", "courses/1", `<html>`, []string{"key courses/1/", "error braincert: translate Course Listed: body is not JSON"}},
 		{"a webhook's body", "users/1", `{"id":"20","resource":"user","action":"deleted","payload":{"id":1}}`, []string{"error", "!person-removed"}},

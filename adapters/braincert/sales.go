@@ -91,7 +91,7 @@ func (r *reader) currency(v payload.Value) string {
 	case code == "":
 		r.Fail(v, "is missing")
 	case len(code) != 3 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "":
-		r.Fail(v, "is %.20q, not a currency code", code)
+		r.Fail(v, "is not a currency code")
 	}
 	return code
 }

@@ -96,7 +96,7 @@ func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 	}
 	i := slices.IndexFunc(routes, func(r route) bool { return r.resource == resource && r.action == action })
 	if i < 0 {
-		return domain.Translation{Topic: label(resource + " " + action), Flags: flags, Reason: "unknown topic"}, nil
+		return domain.Translation{Topic: payload.Topic(resource + " " + action), Flags: flags, Reason: "unknown topic"}, nil
 	}
 	rd.expectDomain(p.domain)
 	return translate(rd, routes[i])
@@ -159,14 +159,6 @@ func decode(r domain.Request) (payload.Value, []string, error) {
 func saysXML(header http.Header) bool {
 	media, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
 	return media == "application/xml" || media == "text/xml" || strings.HasSuffix(media, "+xml")
-}
-
-// label returns s if it can be a label, else "".
-func label(s string) string {
-	if s = strings.TrimSpace(s); payload.IsLabel(s) {
-		return s
-	}
-	return ""
 }
 
 func invalid(topic string, err error) error {

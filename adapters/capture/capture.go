@@ -10,6 +10,7 @@ package capture
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -190,13 +191,24 @@ func decode(text []byte) (o object, err error) {
 	return o, err
 }
 
+// unread says why an object is none, without what is in it.
+func unread(err error) string {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Sprintf("it is not JSON at byte %d", syntax.Offset)
+	}
+	if of, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return of.Field + " is a " + strings.Fields(of.Value + " ?")[0]
+	}
+	return "a member has another form"
+}
+
 // parseJSON reads one object.
 func parseJSON(text []byte) (c Capture, err error) {
 	const op = "capture"
 	o, err := decode(text)
 	switch {
 	case err != nil:
-		return c, domain.Errorf(domain.Invalid, op, "this is not a capture: %w", err)
+		return c, domain.Errorf(domain.Invalid, op, "this is not a capture: %s", unread(err))
 	case (o.Body == nil) == (o.Base64 == nil):
 		return c, domain.Errorf(domain.Invalid, op, "it must have one of body and body_base64")
 	case o.Body != nil && strings.ContainsRune(*o.Body, utf8.RuneError):
@@ -224,7 +236,7 @@ func parseJSON(text []byte) (c Capture, err error) {
 			continue
 		}
 		if *id.into, err = ulid.ParseStrict(id.text); err != nil {
-			return c, domain.Errorf(domain.Invalid, op, "%s: %.40q is not the id of a delivery", id.name, id.text)
+			return c, domain.Errorf(domain.Invalid, op, "%s is not the id of a delivery", id.name)
 		}
 	}
 	return c, nil

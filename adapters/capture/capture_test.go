@@ -68,11 +68,11 @@ func TestRead(t *testing.T) {
 		{"a line end too many", capture.HTTP, "Content-Length: 2\n\n{}\n", `1 "{}" Webhook-Verb=["default"]`},
 		{"cut", capture.HTTP, "Content-Length: 3\n\n{}", "1 invalid: capture: the body has 2 bytes and Content-Length says 3: it is cut"},
 		{"too long", capture.HTTP, "Content-Length: 1\n\n{}", "1 invalid: capture: the body has 2 bytes and Content-Length says 1"},
-		{"no length", capture.HTTP, "Content-Length: -1\n\n{}", `1 invalid: capture: Content-Length: "-1" is not a length`},
+		{"no length", capture.HTTP, "Content-Length: -1\n\n{}", "1 invalid: capture: Content-Length is not a length"},
 		{"chunks", capture.HTTP, "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", `1 "{}" Webhook-Verb=["default"]`},
-		{"no chunks", capture.HTTP, "Transfer-Encoding: chunked\r\n\r\n{}", "1 invalid: capture: the chunks of the body cannot be read: unexpected EOF"},
-		{"no empty line", capture.HTTP, "X-A: 1\n", "1 invalid: capture: the headers and the empty line behind them cannot be read: EOF"},
-		{"no headers", capture.HTTP, "{}\n\n", `1 invalid: capture: the headers and the empty line behind them cannot be read: malformed MIME header`},
+		{"no chunks", capture.HTTP, "Transfer-Encoding: chunked\r\n\r\n{}", "1 invalid: capture: the chunks of the body cannot be read"},
+		{"no empty line", capture.HTTP, "X-A: 1\n", "1 invalid: capture: the headers and the empty line behind them cannot be read"},
+		{"no headers", capture.HTTP, "{}\n\n", `1 invalid: capture: the headers and the empty line behind them cannot be read`},
 		{
 			"objects", capture.NDJSON, `{"body":"{}","header":{"x-a":"1"}}
 {"body_base64":"AP8=","header":{"X-A":["1","2"]},"source":"acme","token":"t","received_at":"2026-03-01T13:00:00.5+01:00","id":"01KHV3Q0000000000000000001","status":"accepted"}
@@ -94,12 +94,12 @@ nonsense
 {"body":"2"}
 `,
 			`1 "1" Webhook-Verb=["default"]
-2 invalid: capture: this is not a capture: invalid character 'o' in literal null (expecting 'u')
+2 invalid: capture: this is not a capture: it is not JSON at byte 2
 3 invalid: capture: it must have one of body and body_base64
 4 invalid: capture: it must have one of body and body_base64
-5 invalid: capture: id: "7" is not the id of a delivery
+5 invalid: capture: id is not the id of a delivery
 6 too_large: capture: the body has more than 100 bytes
-7 invalid: capture: this is not a capture: parsing time
+7 invalid: capture: this is not a capture: a member has another form
 8 invalid: capture: the body has characters that are none
 9 invalid: capture: the body has characters that are none
 10 "2" Webhook-Verb=["default"]`,

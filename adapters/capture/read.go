@@ -95,7 +95,7 @@ func parseHTTP(text []byte) (Capture, error) {
 	in := bufio.NewReaderSize(bytes.NewReader(text), len(text)+1)
 	header, err := textproto.NewReader(in).ReadMIMEHeader()
 	if err != nil {
-		return c, domain.Errorf(domain.Invalid, op, "the headers and the empty line behind them cannot be read: %w", err)
+		return c, domain.Errorf(domain.Invalid, op, "the headers and the empty line behind them cannot be read")
 	}
 	c.Request.Header = header
 	body, err := io.ReadAll(in)
@@ -105,7 +105,7 @@ func parseHTTP(text []byte) (Capture, error) {
 	if strings.EqualFold(header.Get("Transfer-Encoding"), "chunked") {
 		c.Request.Body, err = io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(body)))
 		if err != nil {
-			return c, domain.Errorf(domain.Invalid, op, "the chunks of the body cannot be read: %w", err).
+			return c, domain.Errorf(domain.Invalid, op, "the chunks of the body cannot be read").
 				WithHint("If they were put together when it was captured, remove the header Transfer-Encoding.")
 		}
 		return c, nil
@@ -122,7 +122,7 @@ func measured(body []byte, length string) ([]byte, error) {
 	n, err := strconv.Atoi(length)
 	switch {
 	case err != nil || n < 0:
-		return nil, domain.Errorf(domain.Invalid, "capture", "Content-Length: %.40q is not a length", length)
+		return nil, domain.Errorf(domain.Invalid, "capture", "Content-Length is not a length")
 	case n > len(body):
 		return nil, domain.Errorf(domain.Invalid, "capture", "the body has %d bytes and Content-Length says %d: it is cut", len(body), n)
 	case len(bytes.Trim(body[n:], "\r\n")) > 0:

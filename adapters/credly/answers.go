@@ -1,6 +1,7 @@
 package credly
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -77,11 +78,7 @@ func (a *answer) wrong(facts []domain.Fact) error {
 // topic returns the event's type as far as it can be read.
 func (a *answer) topic() string {
 	var rd payload.Reader
-	topic := rd.Label(a.doc.Get("data", "event_type"))
-	if topic == "" || !payload.IsLabel(topic) {
-		return resourceEvent
-	}
-	return topic
+	return cmp.Or(payload.Topic(rd.Label(a.doc.Get("data", "event_type"))), resourceEvent)
 }
 
 // An event is what an answer of the Events API says beside its object.

@@ -136,7 +136,7 @@ func TestAnswerRules(t *testing.T) {
 		{"no clock", "badge.created", `"badge":` + brief, `"state_updated_at":"2026-03-01T14:41:00Z"`},
 		{"never expires", "badge.created", `"badge":` + badge, `"state_updated_at":"2026-03-01T10:00:00Z"} -`},
 		{"expires, a date only", "badge.created", `"badge":` + with(badge, `"expires_at_date":"2029-03-01"`), `"expires_at":"2029-03-01T23:59:59.999999Z"`},
-		{"expires, nobody can say when", "badge.created", `"badge":` + with(badge, `"expires_at":"soon"`), `data/badge/expires_at is "soon", not a date or a time`},
+		{"expires, nobody can say when", "badge.created", `"badge":` + with(badge, `"expires_at":"soon"`), `data/badge/expires_at is not a date or a time`},
 		{"no state", "badge.created", `"badge":{"id":"b","badge_template":{"id":"t"}}`, "data/badge/state is missing"},
 		{"no template", "badge.created", `"badge":{"id":"b","state":"accepted"}`, "data/badge/badge_template/id is missing"},
 		{"an odd user", "badge.created", `"badge":` + with(badge, `"user":{"id":["1"]}`), "flag odd-field:data/badge/user/id"},

@@ -59,7 +59,7 @@ func (p *Provider) Confirm(n domain.BadgesNoticed, answer []byte) error {
 		return domain.Errorf(domain.Invalid, op, "%w", err)
 	}
 	if !strings.EqualFold(n.Notice, got.Notice) {
-		return domain.Errorf(domain.Invalid, op, "the answer is about the event %.60q", got.Notice)
+		return domain.Errorf(domain.Invalid, op, "the answer is about another event")
 	}
 	if got.NoticedAt.IsZero() {
 		return domain.Errorf(domain.Invalid, op, "the answer has no occurred_at")
@@ -70,7 +70,7 @@ func (p *Provider) Confirm(n domain.BadgesNoticed, answer []byte) error {
 		{"time", second(n.NoticedAt), second(got.NoticedAt)},
 	} {
 		if c.noticed != "" && c.noticed != c.answered {
-			return domain.Errorf(domain.Differs, "", "the %s is %.60q at Credly, and the notice says %.60q", c.what, c.answered, c.noticed)
+			return domain.Errorf(domain.Differs, "", "the %s at Credly is not that of the notice", c.what)
 		}
 	}
 	return nil

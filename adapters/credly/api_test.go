@@ -91,10 +91,10 @@ func TestConfirm(t *testing.T) {
 		code             domain.Code
 		want             string
 	}{
-		{"badge.created", "badge.deleted", domain.Differs, `the type is "badge.deleted" at Credly, and the notice says "badge.created"`},
-		{"14:41:00.999Z", "14:41:01.000Z", domain.Differs, "the time is"},
-		{samples.CredlyOrganization, "other", domain.Differs, "the organization is"},
-		{noticeID, "other", domain.Invalid, "the answer is about the event"},
+		{"badge.created", "badge.deleted", domain.Differs, "the type at Credly is not that of the notice"},
+		{"14:41:00.999Z", "14:41:01.000Z", domain.Differs, "the time at Credly is not"},
+		{samples.CredlyOrganization, "other", domain.Differs, "the organization at Credly is not"},
+		{noticeID, "other", domain.Invalid, "the answer is about another event"},
 		{`,"occurred_at":"2026-03-01T14:41:00.999Z"`, "", domain.Invalid, "has no occurred_at"},
 		{`"event_type":"badge.created",`, "", domain.Invalid, "event_type is missing"},
 		{answer, `{"message":"come back later"}`, domain.Invalid, "id is missing"},

@@ -45,10 +45,6 @@ func (a *answer) badgeDeleted(data payload.Value, e event) []domain.Fact {
 	return []domain.Fact{{OccurredAt: e.occurredAt, Event: reported}, deleted}
 }
 
-// maxMember is how long the name of a member may be that is not known beforehand:
-// it may have to be named in a quarantine event.
-const maxMember = 64
-
 // badgeIn returns the object of an event that is a badge: the member of this
 // name, else the first by name that has what a badge has. It is absent if there
 // is none.
@@ -57,7 +53,7 @@ func badgeIn(data payload.Value) payload.Value {
 		return badge
 	}
 	for _, name := range data.Names() {
-		if len(name) > maxMember || !payload.IsLabel(name) {
+		if !payload.IsWord(name) {
 			continue
 		}
 		v := data.Get(name)
@@ -84,7 +80,7 @@ func (a *answer) badge(v payload.Value, organization string, toldAt time.Time) d
 		Public:         rd.TryYes(v.Get("public")),
 		Replaces:       rd.TryLabel(v.Get("replaces_badge_id")),
 		ReplacedBy:     rd.TryLabel(v.Get("replacement_badge_id")),
-		Reason:         rd.TryText(v.Get("revocation_reason")),
+		Reason:         domain.Personal(rd.TryText(v.Get("revocation_reason"))),
 		Earner:         rd.TryLabel(v.Get("issuer_earner_id")),
 		User:           rd.TryLabel(v.Get("user", "id")),
 		Name:           a.name(v, "issued_to", "issued_to_"),

@@ -85,7 +85,7 @@ func TestTranslate(t *testing.T) {
 		{"other organization and unknown type", `"id":"1","event_type":"x","organization_id":"2"`, "1", "", "organization_id is not one"},
 		{"no id", without("id"), "", "", "id is missing"},
 		{"no time", without("occurred_at"), id, "", "occurred_at is missing"},
-		{"no real time", with("occurred_at", `"soon"`), id, "", `occurred_at is "soon", not a date`},
+		{"no real time", with("occurred_at", `"soon"`), id, "", `occurred_at is not a date`},
 		{"type is a list", with("event_type", `["badge.created"]`), id, "", "event_type is not a text"},
 		{"id with a newline", with("id", `"a\nb"`), "a%0Ab", "", "notice has a control character"},
 	} {

@@ -94,10 +94,7 @@ func (p *Provider) notice(r domain.Request) (domain.Translation, error) {
 // else is wrong.
 func identity(doc payload.Value) (topic, key string) {
 	var rd payload.Reader
-	topic = rd.Label(doc.Get("event_type"))
-	if !payload.IsLabel(topic) {
-		topic = ""
-	}
+	topic = payload.Topic(rd.Label(doc.Get("event_type")))
 	id := rd.OptionalID(doc.Get("id"))
 	if id == "" {
 		return topic, ""

@@ -64,12 +64,12 @@ func (h *Handler) tooLarge() error {
 // of forms, and compressed ones.
 func acceptable(header http.Header) error {
 	if e := header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return domain.Errorf(domain.Unsupported, op, "the body is encoded as %.100q", e).
+		return domain.Errorf(domain.Unsupported, op, "the body is encoded").
 			WithHint("Send it as it is, without Content-Encoding.")
 	}
 	media, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err == nil && strings.HasPrefix(media, "multipart/") {
-		return domain.Errorf(domain.Unsupported, op, "the body is %s", media).
+		return domain.Errorf(domain.Unsupported, op, "the body is multipart").
 			WithHint("Send JSON or XML.")
 	}
 	return nil
@@ -89,5 +89,5 @@ func (h *Handler) body(w http.ResponseWriter, r *http.Request, control *http.Res
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, errSlow
 	}
-	return nil, domain.Errorf(domain.Invalid, op, "the body cannot be read: %w", err)
+	return nil, domain.Errorf(domain.Invalid, op, "the body cannot be read")
 }

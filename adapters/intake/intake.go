@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -231,7 +232,8 @@ func RecordAs(ctx context.Context, log Appender, id ulid.ULID, source Source, r 
 func Translate(source Source, r domain.Request) (t domain.Translation, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			t, err = domain.Translation{}, domain.Errorf(domain.Internal, "translate", "the translator failed: %v", cause)
+			// What it was about to say may quote the body.
+			t, err = domain.Translation{}, domain.Errorf(domain.Internal, "translate", "%w", &domain.FieldError{Field: "body", Reason: fmt.Sprintf("makes the translator fail: %T", cause)})
 		}
 	}()
 	t, err = source.Provider.Translate(r)
@@ -239,13 +241,13 @@ func Translate(source Source, r domain.Request) (t domain.Translation, err error
 	return t, err
 }
 
-// quarantined returns the event that says why a delivery cannot be booked.
+// quarantined returns the event that says why a delivery cannot be booked. What is
+// no [domain.FieldError] may quote the body, and is not repeated.
 func quarantined(topic string, err error) domain.IntakeQuarantined {
-	q := domain.IntakeQuarantined{Topic: domain.Label(topic), Reason: domain.Label(err.Error())}
+	q := domain.IntakeQuarantined{Topic: domain.Label(topic), Reason: "the translator failed"}
 	if field, ok := errors.AsType[*domain.FieldError](err); ok {
-		q.Field, q.Reason = domain.Label(field.Field), domain.Label(field.Reason)
+		q.Field, q.Reason = domain.Label(field.Field), cmp.Or(domain.Label(field.Reason), "no reason given")
 	}
-	q.Reason = cmp.Or(q.Reason, "no reason given")
 	return q
 }
 

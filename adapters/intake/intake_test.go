@@ -100,9 +100,9 @@ func TestRecord(t *testing.T) {
 		}, false, domain.Quarantined, "intake.quarantined.v1", false, `{"topic":"level","reason":"is missing","field":"payload/user/id"}`},
 		{"refused at length", func(domain.Request) (domain.Translation, error) {
 			return domain.Translation{Topic: long}, errors.New("control \x01 and " + long)
-		}, false, domain.Quarantined, "intake.quarantined.v1", false, `"reason":"control  and long`},
+		}, false, domain.Quarantined, "intake.quarantined.v1", false, `"reason":"the translator failed"`},
 		{"not a valid event", reported(-1, false), false, domain.Quarantined, "intake.quarantined.v1", false, `{"topic":"level","reason":"is negative","field":"remaining"}`},
-		{"panics", func(domain.Request) (domain.Translation, error) { panic("bug") }, false, domain.Quarantined, "intake.quarantined.v1", false, `the translator failed: bug`},
+		{"panics", func(domain.Request) (domain.Translation, error) { panic("bug") }, false, domain.Quarantined, "intake.quarantined.v1", false, `"reason":"makes the translator fail: string","field":"body"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			body := `{"delivery":"` + tt.name + `"}`

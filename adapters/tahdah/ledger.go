@@ -19,12 +19,13 @@ func (d *delivery) entry() error {
 	if err != nil {
 		return err
 	}
-	d.Key = entryKey(v)
+	items := v.Get("invoiceDetail", "items")
+	d.Key = entryKey(v, canonical(nil, items))
 	if !v.Get("header").IsObject() {
 		d.Fail(v.Get("header"), "is missing") // the verb is not signed: the body must fit it
 	}
 	e := d.entryPosted(v)
-	e.Entry = bounded(d.Key)
+	e.Entry = bounded(entryKey(v, canonicalFacts(items)))
 	if d.Err() != nil {
 		return d.Err()
 	}
@@ -128,10 +129,12 @@ func (r *reader) payment(v payload.Value) domain.EntryPayment {
 // Each part is escaped by [payload.Key]; a part that is not there is empty.
 // Credit and debit are decimals without needless zeros, or the text as sent if
 // they are none; the currency is in its normal form. Hash is the hexadecimal
-// SHA-256 of [canonical] of the invoice's items. The same entry sent with other
-// bytes has the same key, so that it is noticed as a conflict.
-func entryKey(v payload.Value) string {
-	items := sha256.Sum256(canonical(nil, v.Get("invoiceDetail", "items")))
+// SHA-256 of the invoice's items as they are given: of [canonical] in the key, so
+// that the same entry sent with other bytes is noticed as a conflict; of
+// [canonicalFacts] in the entry's id, which everybody may read and from whose hash
+// nobody must be able to guess a name.
+func entryKey(v payload.Value, items []byte) string {
+	sum := sha256.Sum256(items)
 	return payload.Key("entry",
 		tryKey(v.Get("itemType")),
 		tryKey(v.Get("invoiceDetail", "number")),
@@ -140,7 +143,7 @@ func entryKey(v payload.Value) string {
 		tryAmount(v.Get("credit")),
 		tryAmount(v.Get("debit")),
 		domain.NormalCurrency(tryKey(v.Get("currency", "isoCode"))),
-		hex.EncodeToString(items[:]),
+		hex.EncodeToString(sum[:]),
 	)
 }
 
@@ -181,6 +184,24 @@ func canonical(b []byte, v payload.Value) []byte {
 		return append(b, ']')
 	}
 	return strconv.AppendQuote(b, tryKey(v))
+}
+
+// itemFacts are the members of an item that are about no person.
+var itemFacts = []string{"id", "itemType", "itemTypeName", "nominalCode", "quantity", "unitCost", "amount", "tax", "taxName", "dateSent", "dateCancelled"}
+
+// canonicalFacts is [canonical] of what items say beside free text.
+func canonicalFacts(items payload.Value) (b []byte) {
+	for _, item := range items.List() {
+		b = append(b, '{')
+		for _, name := range itemFacts {
+			if member := item.Get(name); item.IsObject() && member.Exists() {
+				b = append(strconv.AppendQuote(b, name), ':')
+				b = append(canonical(b, member), ' ')
+			}
+		}
+		b = append(b, '}')
+	}
+	return b
 }
 
 // bounded returns key if it is short enough for an event's id, and a key with

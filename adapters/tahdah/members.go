@@ -62,9 +62,9 @@ func (e element) status(v payload.Value) string {
 	case stated == "":
 		return e.implied
 	case isCode(stated):
-		e.Fail(v, "is %.20q, which is no word: say what it stands for in the words of the mapping", stated)
+		e.Fail(v, "is no word: say what it stands for in the words of the mapping")
 	case e.implied != "" && !strings.EqualFold(stated, e.implied):
-		e.Fail(v, "is %.20q under a verb that says %.20q", stated, e.implied)
+		e.Fail(v, "is something else than the verb says, which is %s", e.implied)
 	}
 	return stated
 }

@@ -14,7 +14,7 @@ import (
 func (p *Provider) row(d *delivery, fetched string) error {
 	list, of, _ := strings.Cut(fetched, "/")
 	sum := sha256.Sum256(d.body)
-	d.Topic, d.Key = domain.Label(list), payload.Key(list, of, hex.EncodeToString(sum[:]))
+	d.Topic, d.Key = payload.Topic(list), payload.Key(list, of, hex.EncodeToString(sum[:]))
 	if list != "members" {
 		d.Reason = "unknown list"
 		return nil

@@ -40,7 +40,7 @@ fact - directory.organization-listed.v1 {"organization":"4388","name":"Solent Lt
 		},
 		{"a town as addresses have it", `{"name":"Solent Ltd","town":"","t":"Gosport"}`, `{"name":"Solent Ltd","town":"Gosport"} -`},
 		{"a member and no name", `{"legalEntityId":4388,"trustGroupId":812}`, "error tahdah: translate members: legalEntityName is missing\n"},
-		{"a code for a status", `{"legalEntityId":4388,"trustGroupId":812,"status":1}`, "which is no word"},
+		{"a code for a status", `{"legalEntityId":4388,"trustGroupId":812,"status":1}`, "is no word"},
 		{"two members", `{"legalEntityId":4388,"candidateId":1,"trustGroupId":812,"status":"Active"}`, "the member is one of them"},
 		{"a list", `[{"name":"x"}]`, "error tahdah: translate members: body is not an object\n"},
 		{"nothing", ``, "error tahdah: translate members: body is empty\n"},

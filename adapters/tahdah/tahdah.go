@@ -134,20 +134,20 @@ func (p *Provider) Translate(r domain.Request) (domain.Translation, error) {
 // same level again, and what nobody understands today may be replayed when
 // somebody does.
 func (p *Provider) webhook(d *delivery, verb string) error {
-	d.Topic = domain.Label(strings.TrimSpace(verb))
-	known, ok := p.topics[letters(d.Topic)]
+	d.Topic = payload.Topic(domain.Label(verb))
+	known, ok := p.topics[letters(verb)]
 	var err error
 	switch {
 	case ok:
 		d.Topic = cmp.Or(known.name, d.Topic)
 		err = known.read(d)
-	case d.Topic == "":
+	case strings.TrimSpace(verb) == "":
 		err = &domain.FieldError{Field: headerVerb, Reason: "is missing: does a proxy drop the header?"}
 	default:
 		d.Reason = "unknown topic"
 	}
 	if d.Key == "" && len(d.Scopes) == 0 {
-		d.scope(payload.Key("verb", strings.ToLower(d.Topic)))
+		d.scope(payload.Key("verb", strings.ToLower(domain.Label(strings.TrimSpace(verb)))))
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package thinkific
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -59,7 +60,13 @@ func (d *delivery) percentage() (reported, scale string) {
 	var try payload.Reader
 	p := try.Decimal(v)
 	switch {
-	case try.Err() != nil, p.IsNegative(), p.GreaterThan(hundred):
+	case try.Err() != nil:
+		d.Flag(flagPercentage)
+		if strings.Trim(reported, "0123456789.,%+-eE ") != "" {
+			reported = "" // no number of any kind, so perhaps a text about somebody
+		}
+		return reported, domain.ScaleUnknown
+	case p.IsNegative(), p.GreaterThan(hundred):
 		d.Flag(flagPercentage)
 		return reported, domain.ScaleUnknown
 	case p.GreaterThan(one), p.IsZero():

@@ -28,7 +28,7 @@ var rows = map[string]func(*delivery) []domain.Fact{
 func (p *Provider) fetched(r domain.Request) (domain.Translation, error) {
 	resource, id, _ := strings.Cut(r.Fetched, "/")
 	d := &delivery{currency: p.currency, action: domain.ActivityListed, at: r.ReceivedAt.UTC().Truncate(time.Microsecond)}
-	d.Topic, d.Key = domain.Label(resource), payload.Key(resource, id, payload.Digest(r.Body))
+	d.Topic, d.Key = payload.Topic(resource), payload.Key(resource, id, payload.Digest(r.Body))
 	err := d.row(r.Body)
 	d.Flags = d.Flagged()
 	if err != nil {

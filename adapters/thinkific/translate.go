@@ -224,7 +224,7 @@ func isTest(v payload.Value) bool {
 
 // topic returns a topic in its one spelling, as it can be recorded.
 func topic(s string) string {
-	s = domain.Label(strings.ToLower(strings.TrimSpace(s)))
+	s = payload.Topic(strings.ToLower(domain.Label(s)))
 	if ours, ok := aliases[s]; ok {
 		return ours
 	}

@@ -173,7 +173,13 @@ func (g *granter) find(ctx context.Context, parts ...string) (*postgres.StoredDe
 	default:
 		return nil, g.taken(d.ID, "something else")
 	}
-	if differs := difference(was, g.grant); differs != "" {
+	differs := difference(was, g.grant)
+	if differs == "" {
+		if differs, err = g.reasonDiffers(ctx, was); err != nil {
+			return nil, err
+		}
+	}
+	if differs != "" {
 		return nil, g.taken(d.ID, differs)
 	}
 	return &d, nil
@@ -195,13 +201,26 @@ func difference(was, is domain.CreditsGranted) string {
 		{"unit price", was.UnitPrice.String(), is.UnitPrice.String()},
 		{"currency", was.Currency, is.Currency},
 		{"expiry", projections.TimeCell(was.ExpiresAt).Text, projections.TimeCell(is.ExpiresAt).Text},
-		{"reason", was.Reason, is.Reason},
 	} {
 		if d.was != d.is {
 			return fmt.Sprintf("its %s is %q, not %q", d.name, d.was, d.is)
 		}
 	}
 	return ""
+}
+
+// reasonDiffers says that the reason of a recorded grant is not the one that is
+// given now, "" if it is, or nobody can tell.
+func (g *granter) reasonDiffers(ctx context.Context, was domain.CreditsGranted) (string, error) {
+	opened, err := g.keys.Open(ctx, []string{string(was.Reason)})
+	if err != nil {
+		return "", err
+	}
+	switch opened[0] {
+	case string(g.grant.Reason), projections.Erased, projections.Unopened:
+		return "", nil
+	}
+	return "its reason is another one", nil
 }
 
 // duplicate returns the first receipt of a delivery that is there.

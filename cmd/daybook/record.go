@@ -124,7 +124,7 @@ func (f grantFlags) grant() (g domain.CreditsGranted, err error) {
 	}
 	g = domain.CreditsGranted{
 		Order: f.order, Template: f.template, Holder: f.holder, Currency: domain.NormalCurrency(f.currency),
-		Reference: cmp.Or(f.reference, ulid.Make().String()), Reason: f.reason, By: cmp.Or(f.by, operator()),
+		Reference: cmp.Or(f.reference, ulid.Make().String()), Reason: domain.Personal(f.reason), By: cmp.Or(f.by, operator()),
 	}
 	if g.Quantity, err = decimal.NewFromString(f.quantity); err != nil || !g.Quantity.IsPositive() || !g.Quantity.IsInteger() {
 		return g, usage("--quantity is %q, not a whole number above zero", f.quantity)

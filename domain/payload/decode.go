@@ -183,7 +183,7 @@ func (d *decoder) text() (string, error) {
 			}
 			var s string
 			if err := json.Unmarshal([]byte(d.in[begin:d.at]), &s); err != nil {
-				return "", &domain.FieldError{Field: "body", Reason: "is not JSON: " + err.Error()}
+				return "", &domain.FieldError{Field: "body", Reason: fmt.Sprintf("is not JSON: the string at byte %d cannot be read", begin)}
 			}
 			return s, nil
 		case c == '\\':

@@ -62,12 +62,53 @@ type Value struct {
 }
 
 // Path returns where in the document the value is, such as "payload/user/id";
-// "body" for the document itself.
+// "body" for the document itself. A name that is nothing a program would call a
+// member is "*": it may be a text about somebody, and a path is for everybody to
+// read.
 func (v Value) Path() string {
 	if v.path == "" {
 		return "body"
 	}
-	return v.path
+	names := strings.Split(v.path, "/")
+	for i, name := range names {
+		if !IsWord(name) {
+			names[i] = "*"
+		}
+	}
+	return strings.Join(names, "/")
+}
+
+// maxWord is how long a word may be.
+const maxWord = 64
+
+// IsWord reports whether s looks like what programs call things: a few ASCII
+// letters and digits, with single spaces and the marks . _ - : ~ between them.
+func IsWord(s string) bool {
+	if s == "" || len(s) > maxWord {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("._-:~", c) >= 0:
+		case c == ' ' && i > 0 && i < len(s)-1 && s[i-1] != ' ':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Topic returns s if it is a word, or some with a slash between, else "": what a
+// sender calls a topic is told to everybody, and must not be a text about
+// somebody.
+func Topic(s string) string {
+	s = strings.TrimSpace(s)
+	for name := range strings.SplitSeq(s, "/") {
+		if !IsWord(strings.TrimSpace(name)) {
+			return ""
+		}
+	}
+	return s
 }
 
 // Get returns the value at the given member names, one below the other. It is

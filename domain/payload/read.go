@@ -125,7 +125,7 @@ func (r *Reader) OptionalGrouped(v Value, thousands string) *decimal.Decimal {
 	}
 	d, err := parseDecimal(ungroup(text, thousands))
 	if err != nil {
-		r.Fail(v, "is %.20q, not a number with %q between thousands", text, thousands)
+		r.Fail(v, "is not a number with %q between thousands", thousands)
 		return nil
 	}
 	return &d
@@ -166,14 +166,14 @@ func (r *Reader) DecimalOrZero(v Value) decimal.Decimal {
 // provider documents, and nothing else.
 func parseDecimal(text string) (decimal.Decimal, error) {
 	if !jsonNumber(text) {
-		return decimal.Decimal{}, fmt.Errorf("is %.20q, not a plain number", text)
+		return decimal.Decimal{}, errors.New("is not a plain number")
 	}
 	if len(text) > 100 {
 		return decimal.Decimal{}, fmt.Errorf("has more than %d digits", domain.MaxDigits)
 	}
 	d, err := decimal.NewFromString(text)
 	if err != nil {
-		return decimal.Decimal{}, fmt.Errorf("is %.20q, not a number that can be held", text)
+		return decimal.Decimal{}, errors.New("is not a number that can be held")
 	}
 	return d, domain.CheckDecimal(d)
 }
@@ -255,7 +255,7 @@ func ParseTime(text string) (time.Time, error) {
 		}
 		return t, nil
 	}
-	return time.Time{}, fmt.Errorf("is %.20q, not a date or a time", text)
+	return time.Time{}, errors.New("is not a date or a time")
 }
 
 // ParseUnix returns the moment that text names in seconds since 1970, and whether

@@ -24,7 +24,7 @@ func Rows(body []byte, name string, ids ...string) ([]domain.Row, error) {
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(document, &members); err != nil {
-		return nil, &domain.FieldError{Field: "body", Reason: err.Error()}
+		return nil, &domain.FieldError{Field: "body", Reason: "cannot be cut into rows"}
 	}
 	if name != "" {
 		if list, ok := members[name]; ok && list[0] == '[' {
@@ -66,7 +66,7 @@ func onlyList(members map[string]json.RawMessage, depth int) (list json.RawMessa
 func cut(list json.RawMessage, ids []string) ([]domain.Row, error) {
 	var elements []json.RawMessage
 	if err := json.Unmarshal(list, &elements); err != nil {
-		return nil, &domain.FieldError{Field: "body", Reason: err.Error()}
+		return nil, &domain.FieldError{Field: "body", Reason: "cannot be cut into rows"}
 	}
 	rows := make([]domain.Row, len(elements))
 	for i, e := range elements {

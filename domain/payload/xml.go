@@ -64,7 +64,7 @@ func onlyUTF8(encoding string, input io.Reader) (io.Reader, error) {
 	if strings.EqualFold(encoding, "us-ascii") { // a part of UTF-8
 		return input, nil
 	}
-	return nil, bodyError("is in the encoding %.20q; only UTF-8 is read", encoding)
+	return nil, bodyError("is in another encoding; only UTF-8 is read")
 }
 
 func bodyError(format string, args ...any) *domain.FieldError {
@@ -144,9 +144,31 @@ func notXML(err error) error {
 		return refused
 	}
 	if syntax, ok := errors.AsType[*xml.SyntaxError](err); ok {
-		return bodyError("is not XML: %s on line %d", domain.Label(syntax.Msg), syntax.Line)
+		return bodyError("is not XML: %s on line %d", plainly(syntax.Msg), syntax.Line)
 	}
-	return bodyError("is not XML: %s", err)
+	return bodyError("is not XML")
+}
+
+// plainly returns what the standard library says of a document without the names
+// and texts that it quotes: those may be about people.
+func plainly(said string) string {
+	for _, known := range []struct{ begins, means string }{
+		{"unexpected EOF", "it ends early"},
+		{"element <", "an element ends under another name"},
+		{"unexpected end element", "an element ends that has not begun"},
+		{"invalid character entity", "an entity that XML does not define"},
+		{"illegal character code", "a character that XML does not have"},
+		{"invalid UTF-8", "a character that XML does not have"},
+		{"attribute name without", "an attribute without a value"},
+		{"unquoted or missing attribute value", "an attribute without a value"},
+		{"unescaped < inside quoted string", "an attribute with a < in it"},
+		{"unescaped ]]> not in CDATA", "a ]]> that ends nothing"},
+	} {
+		if strings.HasPrefix(said, known.begins) {
+			return known.means
+		}
+	}
+	return "a mistake"
 }
 
 // A member is an element in another.

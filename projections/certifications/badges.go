@@ -20,7 +20,7 @@ func (f reported) enter(_ *status, all *evidence) {
 		Clock: f.StateUpdatedAt, At: f.occurredAt, State: f.State,
 		Template: f.Template, TemplateName: f.TemplateName,
 		IssuedAt: f.IssuedAt, ExpiresAt: f.ExpiresAt, Public: f.Public,
-		Replaces: f.Replaces, ReplacedBy: f.ReplacedBy, Reason: f.Reason,
+		Replaces: f.Replaces, ReplacedBy: f.ReplacedBy, Reason: string(f.Reason),
 		Earner: f.Earner, User: f.User,
 	})
 }

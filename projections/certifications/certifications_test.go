@@ -66,7 +66,7 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 			StateUpdatedAt: moment(t, "state_updated_at", 1),
 			IssuedAt:       moment(t, "issued_at", 0), ExpiresAt: moment(t, "expires_at", 0),
 			Public: rapid.Bool().Draw(t, "public"), ReplacedBy: text("replaced_by", "", "b2"),
-			Reason: text("reason", "", "r"), Earner: text("earner", "", "e1"), User: text("user", "", "u1"),
+			Reason: domain.Personal(text("reason", "", "r")), Earner: text("earner", "", "e1"), User: text("user", "", "u1"),
 		}
 	}
 	return learning(t, text)

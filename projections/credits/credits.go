@@ -188,8 +188,8 @@ func (b book) grant(e domain.CreditsGranted) {
 	row := b.answered(e)
 	if shown := row.shownLine; shown != "" {
 		line := b.line(shown, e.Template)
-		b.entry(line, row.shownAccount, e.Quantity, e.Reason)
-		b.entry(line, granted, e.Quantity.Neg(), e.Reason)
+		b.entry(line, row.shownAccount, e.Quantity, string(e.Reason))
+		b.entry(line, granted, e.Quantity.Neg(), string(e.Reason))
 		b.put(line)
 	} else {
 		b.add(e)
@@ -210,14 +210,14 @@ func (b book) add(e domain.CreditsGranted) {
 	if line.order == "" {
 		line.order = e.Order
 	}
-	b.move(&line, granted, e.Quantity, e.Reason)
+	b.move(&line, granted, e.Quantity, string(e.Reason))
 	b.put(line)
 }
 
 // adjust books a person's correction of one line.
 func (b book) adjust(e domain.CreditsAdjusted) {
 	line := b.line(e.Line, e.Template)
-	b.move(&line, adjusted, e.Quantity, e.Reason)
+	b.move(&line, adjusted, e.Quantity, string(e.Reason))
 	b.put(line)
 }
 

@@ -68,7 +68,7 @@ func (b book) answered(e domain.CreditsGranted) grantRow {
 		row = b.newGrant(e)
 		row.event = b.record.ID.String()
 	}
-	row.outcome, row.reason, row.by = granted, e.Reason, e.By
+	row.outcome, row.reason, row.by = granted, string(e.Reason), e.By
 	row.answeredAt = b.record.OccurredAt
 	return row
 }

@@ -87,7 +87,7 @@ var groups = projections.NewKeyed("groups", 2, slices.Concat(
 		projections.Text("group", func(g *group) *string { return &g.group }),
 	},
 	ranked("name", func(g *group) *said { return &g.name }),
-	ranked("description", func(g *group) *said { return &g.description }),
+	personal("description", func(g *group) *said { return &g.description }),
 	[]projections.Field[group]{
 		projections.Time("seen_at", func(g *group) *time.Time { return &g.seenAt }),
 		projections.Bool("listed", func(g *group) *bool { return &g.listed }),
@@ -99,6 +99,6 @@ func groupSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryGroupSeen
 	g.source, g.group = r.Source, e.Group
 	g.seen(r.OccurredAt, how)
 	g.name.hear(said{e.Name, r.OccurredAt, how})
-	g.description.hear(said{e.Description, r.OccurredAt, how})
+	g.description.hear(said{string(e.Description), r.OccurredAt, how})
 	groups.Put(tx, g)
 }
