@@ -30,6 +30,10 @@ func NewWitness(at, vkey string) (Witness, error) {
 		return Witness{}, err
 	}
 	v, err := checkpoint.NewVerifier(vkey)
+	if err == nil && !checkpoint.IsWitness(v) {
+		err = domain.Errorf(domain.Usage, "checkpoint", "the key %s is not a witness's", v.Name()).
+			WithHint(`A witness prints its own: "daybook witness" at its start.`)
+	}
 	return Witness{strings.TrimSuffix(at, "/"), v}, err
 }
 
