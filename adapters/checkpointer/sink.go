@@ -50,7 +50,7 @@ func (d *Directory) Put(_ context.Context, s checkpoint.Signed) error {
 	if !ok {
 		return domain.Errorf(domain.Internal, "checkpoint", "the origin %q has no epoch", s.Origin)
 	}
-	path := filepath.Join(d.path, strconv.FormatInt(epoch, 10), fmt.Sprintf("%09d", s.Size/1_000_000), fmt.Sprintf("%03d", s.Size/1000%1000), fmt.Sprintf("%015d", s.Size))
+	path := d.file(epoch, s.Size)
 	there, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -69,6 +69,25 @@ func (d *Directory) Put(_ context.Context, s checkpoint.Signed) error {
 		return sinkFailed(err)
 	}
 	return nil
+}
+
+// file returns where the checkpoint of that epoch and size is.
+func (d *Directory) file(epoch, size int64) string {
+	return filepath.Join(d.path, strconv.FormatInt(epoch, 10),
+		fmt.Sprintf("%09d", size/1_000_000), fmt.Sprintf("%03d", size/1000%1000), fmt.Sprintf("%015d", size))
+}
+
+// At returns the checkpoint of that epoch and size, nil if there is none. It may be
+// whatever somebody else put there.
+func (d *Directory) At(epoch, size int64) ([]byte, error) {
+	b, err := os.ReadFile(d.file(epoch, size))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, sinkFailed(err)
+	}
+	return b, nil
 }
 
 // Newest implements [Sink]. It is the file of the greatest epoch and size if that

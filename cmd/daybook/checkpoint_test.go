@@ -30,6 +30,7 @@ const evidenceLog = "daybook/7f3a0c5d9e8b4a61b2c3d4e5f6071829"
 type signedLog struct {
 	url     string
 	db      *sql.DB
+	log     *postgres.Appender
 	dir     string // of the files
 	signer  note.Signer
 	witness note.Signer
@@ -45,23 +46,26 @@ func newSignedLog(t *testing.T, size int64) *signedLog {
 	l.signer = l.key(t, "log", evidenceLog, checkpoint.GenerateLogKey)
 	l.witness = l.key(t, "witness", "witness.example", checkpoint.GenerateWitnessKey)
 	l.key(t, "other", evidenceLog, checkpoint.GenerateLogKey)
-	a := postgrestest.Appender(t, l.url)
-	add := func(key string, facts ...domain.Fact) domain.Receipt {
-		r, err := a.Append(t.Context(), domain.Delivery{
-			ID: ulid.Make(), Source: "acme", ReceivedAt: time.Now(), Verified: "test", Body: []byte(key),
-			Translation: domain.Translation{Topic: "t", Key: key, Facts: facts},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
+	l.log = postgrestest.Appender(t, l.url)
 	fact := domain.Fact{Event: domain.IntakeUnrecognized{Topic: "t", Reason: "test"}}
-	l.receipt = add("three", fact, fact, fact)
+	l.receipt = l.add(t, "three", fact, fact, fact)
 	for n := range size - 3 {
-		add(fmt.Sprint(n), fact)
+		l.add(t, fmt.Sprint(n), fact)
 	}
 	return l
+}
+
+// add appends a delivery.
+func (l *signedLog) add(t *testing.T, key string, facts ...domain.Fact) domain.Receipt {
+	t.Helper()
+	r, err := l.log.Append(t.Context(), domain.Delivery{
+		ID: ulid.Make(), Source: "acme", ReceivedAt: time.Now(), Verified: "test", Body: []byte(key),
+		Translation: domain.Translation{Topic: "t", Key: key, Facts: facts},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func (l *signedLog) key(t *testing.T, file, name string, generate func(r io.Reader, name string) (string, string, error)) note.Signer {
@@ -167,6 +171,29 @@ func TestEvidence(t *testing.T) {
 	superuser(t, l.db, `UPDATE log SET kind = 'x' WHERE position = 4`)
 	l.run(t, exitDiffers, "prove", "4", "--under", "@7.checkpoint")
 	l.run(t, exitDone, "prove", "5", "--under", "@7.checkpoint")
+}
+
+// TestEvidenceKept signs a log while it grows, and proves under what is kept: the
+// whole way of an auditor who has the public key and an old checkpoint.
+func TestEvidenceKept(t *testing.T) {
+	l := newSignedLog(t, 4)
+	l.run(t, exitNotFound, "prove", "1")
+	l.run(t, exitDone, "sign")
+	keys, _ := l.run(t, exitDone, "show", "--key")
+	l.write(t, "keys", []byte(keys))
+	old, _ := l.run(t, exitDone, "show", "--note")
+	l.write(t, "4.checkpoint", []byte(old))
+	for _, grows := range []string{"a", "b"} {
+		l.add(t, grows, domain.Fact{Event: domain.IntakeUnrecognized{Topic: "t", Reason: "test"}})
+		l.run(t, exitDone, "sign")
+	}
+	l.run(t, exitDone, "prove", "6", "--out", "@6.tlog-proof")
+	l.run(t, exitDone, "prove", "2", "--to", "5", "--out", "@2.tlog-proof")
+	l.run(t, exitDone, "prove", "--from", "4", "--out", "@4-6")
+	l.run(t, exitDone, "prove", "--from", "4", "--to", "5", "--out", "@4-5")
+	l.run(t, exitDone, "verify", "@6.tlog-proof", "@4-6", "@2.tlog-proof", "@4-5", "--old", "@4.checkpoint", "--key", "@keys")
+	l.run(t, exitNotFound, "prove", "6", "--to", "5")
+	l.run(t, exitNotFound, "prove", "1", "--to", "3")
 }
 
 // TestEvidenceFlipped changes every bit of a proof's file.

@@ -12,6 +12,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/daybook-ledger/daybook/adapters/checkpointer"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/checkpoint"
@@ -41,15 +42,11 @@ that was not checked.`,
 			if grown := cmd.Flags().Changed("from"); grown == (len(args) == 1) {
 				return domain.Errorf(domain.Usage, "", "say either what to prove or --from SIZE").WithHint("Run: daybook checkpoint prove --help")
 			}
-			return a.withReader(cmd.Context(), func(db *sql.DB, _ *postgres.Keyring) error {
-				signed, err := a.proveUnder(cmd.Context(), db, p.under, p.to)
-				if err != nil {
-					return err
-				}
+			return a.withCheckpoint(cmd.Context(), p.under, p.to, func(db *sql.DB, under checkpoint.Signed) error {
 				if len(args) == 1 {
-					return a.proveRecords(cmd.Context(), db, args[0], signed, p.out)
+					return a.proveRecords(cmd.Context(), db, args[0], under, p.out)
 				}
-				return a.proveGrowth(cmd.Context(), db, p.from, signed, p.out)
+				return a.proveGrowth(cmd.Context(), db, p.from, under, p.out)
 			})
 		},
 	}
@@ -66,28 +63,60 @@ type prover struct {
 	under, out string
 }
 
-// proveUnder returns the checkpoint to prove under: that of the file, or the
-// newest one that is kept; of the given size, unless that is 0.
-func (a *app) proveUnder(ctx context.Context, db *sql.DB, file string, size int64) (s checkpoint.Signed, err error) {
+// withCheckpoint runs f with a pool that reads the log and the checkpoint to prove
+// under: that of the file, or, if none is named, the one of that size that is kept,
+// the newest for 0.
+func (a *app) withCheckpoint(ctx context.Context, file string, size int64, f func(*sql.DB, checkpoint.Signed) error) error {
 	if file == "" {
-		s, err = a.newestCheckpoint(ctx, db)
-	} else {
-		var b []byte
-		if b, err = readEvidence(file); err == nil {
-			s, err = checkpoint.Unverified(readAs(b).note)
-		}
+		return a.withSigning(ctx, func(_ *database, s *signing) error {
+			under, err := s.kept(ctx, size)
+			if err != nil {
+				return err
+			}
+			return f(s.db, under)
+		})
 	}
-	if err == nil && size != 0 && s.Size != size {
-		err = domain.Errorf(domain.NotFound, "prove", "the checkpoint is of %d records, not %d", s.Size, size).
-			WithHint("Give the signed checkpoint of that size: --under FILE")
+	b, err := readEvidence(file)
+	if err != nil {
+		return err
 	}
-	return s, err
+	under, err := checkpoint.Unverified(readAs(b).note)
+	if err != nil {
+		return err
+	}
+	if size != 0 && under.Size != size {
+		return domain.Errorf(domain.NotFound, "prove", "the checkpoint is of %d records, not %d", under.Size, size)
+	}
+	return a.withReader(ctx, func(db *sql.DB, _ *postgres.Keyring) error { return f(db, under) })
 }
 
-// newestCheckpoint returns the newest checkpoint that is kept.
-func (a *app) newestCheckpoint(context.Context, *sql.DB) (checkpoint.Signed, error) {
-	return checkpoint.Signed{}, domain.Errorf(domain.NotFound, "prove", "there is no signed checkpoint yet").
-		WithHint("Give one (--under FILE), or sign one: daybook checkpoint sign")
+// kept returns the newest checkpoint that is kept, or, if size is not 0, that of
+// its epoch and that size in a directory of checkpoints.
+func (s *signing) kept(ctx context.Context, size int64) (checkpoint.Signed, error) {
+	newest, ok := checkpointer.Newest(s.Known(ctx))
+	if !ok {
+		return checkpoint.Signed{}, domain.Errorf(domain.NotFound, "prove", "nothing was signed yet").
+			WithHint("Run: daybook checkpoint sign")
+	}
+	if size == 0 || size == newest.Size {
+		return newest, nil
+	}
+	_, epoch, _ := checkpoint.SplitOrigin(newest.Origin)
+	for _, sink := range s.Sinks {
+		directory, ok := sink.Sink.(*checkpointer.Directory)
+		if !ok {
+			continue
+		}
+		b, err := directory.At(epoch, size)
+		if err != nil {
+			return checkpoint.Signed{}, err
+		}
+		if b != nil {
+			return checkpoint.Unverified(b)
+		}
+	}
+	return checkpoint.Signed{}, domain.Errorf(domain.NotFound, "prove", "no checkpoint of %d records is kept here; the newest is of %d", size, newest.Size).
+		WithHint("Give the signed checkpoint of that size: --under FILE")
 }
 
 // A proven is a proof as JSON.
