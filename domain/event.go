@@ -89,6 +89,7 @@ type Sealer func(about DataSubject, text Personal) (Personal, error)
 type codec struct {
 	encode func(Event, Sealer) (data, personal []byte, err error)
 	decode func(data, personal []byte) (Event, error)
+	texts  func(Event) []PersonalText
 	read   func(data, personal []byte) (Event, bool) // quick, and may refuse what decode takes; see [wireForm]
 }
 
@@ -130,6 +131,8 @@ var kinds = codecs(
 	kind[IntakeUnrecognized](),
 	kind[IntakeQuarantined](),
 	kind[LogForked](),
+	kind[PrivacyErased](),
+	kind[PrivacyKept](),
 )
 
 // Kinds returns every kind this build can decode, sorted.
@@ -239,6 +242,19 @@ func kind[E Event]() namedCodec {
 				return nil, false
 			}
 			return read(data, personal)
+		},
+		texts: func(ev Event) (list []PersonalText) {
+			e := ev.(E)
+			v, ok := any(&e).(interface{ personal(personalVisitor) })
+			if !ok {
+				return nil
+			}
+			v.personal(func(path string, about DataSubject, p *Personal) {
+				if *p != "" {
+					list = append(list, PersonalText{path, about, string(*p)})
+				}
+			})
+			return list
 		},
 		encode: func(ev Event, seal Sealer) ([]byte, []byte, error) {
 			e := ev.(E)

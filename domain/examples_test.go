@@ -36,6 +36,16 @@ func examples() []domain.Event {
 			},
 			Key: "7c9e6679-7425-8de9-944b-e07fc1f90ae7",
 		},
+		domain.PrivacyErased{
+			Erasure:    "01KHV3Q0000000000000000002",
+			Identities: []domain.Identity{{Source: "acme-thinkific", Type: "user", ID: "789310"}, {Source: "acme-tahdah", Type: "candidate", ID: "C-1001"}},
+			Keys:       []string{"qgWG/2P1ATzIEbO8ofr/G/lmNkxh0GCxM7mM9xydPRI="}, Deliveries: 1, Epoch: 1,
+			Basis: "GDPR Art. 17(1)(b), request R-17", By: "dpo",
+		},
+		domain.PrivacyKept{
+			Identities: []domain.Identity{{Source: "acme-thinkific", Type: "user", ID: "789310"}},
+			Basis:      "GDPR Art. 17(3)(b), invoices are kept for ten years", By: "dpo",
+		},
 		domain.CreditsGrantAnswered{Reference: "INV-1", Outcome: domain.GrantUnknown, Status: 504, Reason: "504 Gateway Timeout"},
 		domain.CreditsAdjusted{
 			Line: "70412", Template: "318", Quantity: number("-1"), Reference: "T-9", Reason: "given back by telephone", By: "ops@example.com",

@@ -38,13 +38,18 @@ func (c *check) learning(l Learner, s Subject) {
 	c.text("subject_name", s.SubjectName)
 }
 
-// visit visits what is personal of a learner of s. Candidates register for
-// pathways; whoever learns anything else has an account.
-func (l *Learner) visit(s Subject, visit personalVisitor) {
-	who := someone(PersonUser, l.Person)
+// of returns whose number a learner of s has: candidates register for pathways;
+// whoever learns anything else has an account.
+func (l *Learner) of(s Subject) (typ, id string) {
 	if s.SubjectType == SubjectPathway {
-		who = someone(PersonCandidate, l.Person)
+		return PersonCandidate, l.Person
 	}
+	return PersonUser, l.Person
+}
+
+// visit visits what is personal of a learner of s.
+func (l *Learner) visit(s Subject, visit personalVisitor) {
+	who := someone(l.of(s))
 	visit("name", who, &l.Name)
 	visit("email", who, &l.Email)
 }

@@ -11,8 +11,10 @@
 //	kek-000001.key   key-encryption key of epoch 1, and so on
 //	checkpoint.key   what signs checkpoints, and the public keys of what did; see
 //	                 [Dir.Signers] and [Dir.Retired]
+//	erasures.log     which keys are destroyed, and must stay so; see [Erasure]
 //
-// The others hold 32 random bytes in hexadecimal and a newline.
+// The first two hold 32 random bytes in hexadecimal and a newline. A key-encryption
+// key is destroyed when its epoch is over, and never made again.
 package keyfile
 
 import (

@@ -221,6 +221,14 @@ func (a *Appender) commitBatch(ctx context.Context, batch []*prepared, interrupt
 			}
 			a.stats.retries.Add(1)
 			continue
+		case epochPassed(err):
+			a.head = nil
+			if err := a.rewrap(ctx, batch); err != nil {
+				answerAll(batch, unavailable(err))
+				return
+			}
+			a.stats.retries.Add(1)
+			continue
 		case len(batch) == 1:
 			a.head = nil
 			answerAll(batch, domain.Errorf(domain.CodeOf(err), "append", "%w", err))
@@ -241,6 +249,16 @@ func (a *Appender) reseal(ctx context.Context, batch []*prepared) error {
 	}
 	for _, p := range batch {
 		if err := p.reseal(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rewrap wraps the new keys of a batch again: meanwhile a rotation began.
+func (a *Appender) rewrap(ctx context.Context, batch []*prepared) error {
+	for _, p := range batch {
+		if err := a.keys.rewrap(ctx, p.keys.used); err != nil {
 			return err
 		}
 	}

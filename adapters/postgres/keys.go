@@ -35,7 +35,7 @@ type Keyring struct {
 	now   func() time.Time
 
 	mu       sync.Mutex
-	epoch    int                 // that new keys are wrapped in
+	epoch    int                 // that new keys are wrapped in, unless a newer one has begun
 	keks     map[int]*seal.Key   // by epoch
 	subjects map[string]*dataKey // those used lately
 	wanted   []*subjectRead      // by those who wait for reading
@@ -92,11 +92,8 @@ func NewKeyring(ctx context.Context, db *sql.DB, files KeyFiles) (*Keyring, erro
 	if k.index, err = files.Index(); err != nil && domain.CodeOf(err) != domain.NotFound {
 		return nil, err
 	}
-	err = db.QueryRowContext(ctx, `SELECT coalesce(max(epoch), 0) FROM key_epoch WHERE destroyed_at IS NULL`).Scan(&k.epoch)
-	if err != nil {
-		return nil, unreachable(err)
-	}
-	return k, nil
+	k.epoch, err = newestEpoch(ctx, db)
+	return k, err
 }
 
 // Ready reports whether everything can be sealed that is to come. Without the
@@ -106,8 +103,42 @@ func (k *Keyring) Ready(ctx context.Context) error {
 	if _, err := k.files.Index(); err != nil {
 		return err
 	}
-	_, err := k.kek(ctx, k.epoch)
+	_, err := k.kek(ctx, k.current())
 	return err
+}
+
+// current returns the epoch that new keys are wrapped in.
+func (k *Keyring) current() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.epoch
+}
+
+// rewrap wraps keys that are not in the database yet in the newest epoch: the one
+// that they are wrapped in has passed. The keys remain the same.
+func (k *Keyring) rewrap(ctx context.Context, keys []*dataKey) error {
+	epoch, err := newestEpoch(ctx, k.db)
+	if err != nil {
+		return err
+	}
+	kek, err := k.kek(ctx, epoch)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.epoch = epoch
+	for _, d := range keys {
+		if !d.stored {
+			d.epoch, d.wrapped = epoch, seal.Wrap(kek, &d.Key)
+		}
+	}
+	return nil
+}
+
+func newestEpoch(ctx context.Context, q querier) (epoch int, err error) {
+	err = q.QueryRowContext(ctx, `SELECT coalesce(max(epoch), 0) FROM key_epoch`).Scan(&epoch)
+	return epoch, unreachable(err)
 }
 
 // kek returns the key-encryption key of an epoch.
@@ -180,11 +211,12 @@ const maxSubjects = 50_000
 
 // newKey makes a key, which is not in the database yet.
 func (k *Keyring) newKey(ctx context.Context, subject string) (*dataKey, error) {
-	kek, err := k.kek(ctx, k.epoch)
+	epoch := k.current()
+	kek, err := k.kek(ctx, epoch)
 	if err != nil {
 		return nil, err
 	}
-	d := &dataKey{subject: subject, epoch: k.epoch}
+	d := &dataKey{subject: subject, epoch: epoch}
 	rand.Read(d.Key[:]) // never fails
 	d.id, d.wrapped = d.Key.ID(), seal.Wrap(kek, &d.Key)
 	return d, nil
@@ -282,7 +314,17 @@ func (k *Keyring) readSubjects(ctx context.Context, batch []*subjectRead) {
 		if d == nil || err != nil {
 			continue
 		}
-		if r.err = k.unwrap(ctx, d); r.err == nil {
+		r.err = k.unwrap(ctx, d)
+		if domain.CodeOf(r.err) == domain.NotFound { // as in read
+			var again []*dataKey
+			again, r.err = k.query(ctx, k.db, `SELECT id, coalesce(subject, ''), epoch, wrapped FROM data_key WHERE subject = $1`, r.subject)
+			if len(again) == 0 || r.err != nil {
+				continue
+			}
+			d = again[0]
+			r.err = k.unwrap(ctx, d)
+		}
+		if r.err == nil {
 			r.key = d
 		}
 	}
@@ -351,6 +393,20 @@ func (k *Keyring) forget(keys []*dataKey) {
 // read returns the keys with the given ids, by id. Those that were destroyed are
 // left out; those that cannot be unwrapped here are nil.
 func (k *Keyring) read(ctx context.Context, q querier, ids []seal.ID) (map[seal.ID]*seal.Key, error) {
+	keys, err := k.readOnce(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if key == nil {
+			// Perhaps they were wrapped again just now, and the key before is gone.
+			return k.readOnce(ctx, q, ids)
+		}
+	}
+	return keys, nil
+}
+
+func (k *Keyring) readOnce(ctx context.Context, q querier, ids []seal.ID) (map[seal.ID]*seal.Key, error) {
 	list := make(pq.ByteaArray, len(ids))
 	for i := range ids {
 		list[i] = ids[i][:]

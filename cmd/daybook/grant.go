@@ -173,13 +173,10 @@ func (g *granter) find(ctx context.Context, parts ...string) (*postgres.StoredDe
 	default:
 		return nil, g.taken(d.ID, "something else")
 	}
-	differs := difference(was, g.grant)
-	if differs == "" {
-		if differs, err = g.reasonDiffers(ctx, was); err != nil {
-			return nil, err
-		}
+	if was.Reason, err = g.reasonOf(ctx, was); err != nil {
+		return nil, err
 	}
-	if differs != "" {
+	if differs := difference(was, g.grant); differs != "" {
 		return nil, g.taken(d.ID, differs)
 	}
 	return &d, nil
@@ -206,21 +203,23 @@ func difference(was, is domain.CreditsGranted) string {
 			return fmt.Sprintf("its %s is %q, not %q", d.name, d.was, d.is)
 		}
 	}
+	if was.Reason != is.Reason {
+		return "its reason is another one" // which may name somebody
+	}
 	return ""
 }
 
-// reasonDiffers says that the reason of a recorded grant is not the one that is
-// given now, "" if it is, or nobody can tell.
-func (g *granter) reasonDiffers(ctx context.Context, was domain.CreditsGranted) (string, error) {
+// reasonOf returns the reason of a recorded grant; where nobody can tell what it
+// was, the one that is given now.
+func (g *granter) reasonOf(ctx context.Context, was domain.CreditsGranted) (domain.Personal, error) {
 	opened, err := g.keys.Open(ctx, []string{string(was.Reason)})
 	if err != nil {
 		return "", err
 	}
-	switch opened[0] {
-	case string(g.grant.Reason), projections.Erased, projections.Unopened:
-		return "", nil
+	if opened[0] == projections.Erased || opened[0] == projections.Unopened {
+		return g.grant.Reason, nil
 	}
-	return "its reason is another one", nil
+	return domain.Personal(opened[0]), nil
 }
 
 // duplicate returns the first receipt of a delivery that is there.
