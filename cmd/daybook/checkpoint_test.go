@@ -221,6 +221,22 @@ func TestEvidenceFlipped(t *testing.T) {
 	}
 }
 
+// TestEvidenceMoved proves a record that is at another position than it says: the
+// tree is as it was signed, and the log is wrong all the same.
+func TestEvidenceMoved(t *testing.T) {
+	l := newSignedLog(t, 3)
+	record := []byte("daybook record v1\nposition 7\n")
+	msg, err := checkpoint.Checkpoint{Origin: checkpoint.Origin(evidenceLog, 1), Size: 1, Root: tree.Leaf(record)}.Sign(l.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.write(t, "moved.tlog-proof", checkpoint.Proof{Extra: record, Checkpoint: msg}.Bytes())
+	stdout, _ := l.run(t, exitDiffers, "verify", "@moved.tlog-proof", "--key", "@log.vkey")
+	if !strings.Contains(stdout, "FAIL · the record says that it is at position 7, and is at 1") {
+		t.Errorf("verify printed\n%s", stdout)
+	}
+}
+
 // TestEvidenceVerdicts checks files of every kind against keys and older
 // checkpoints of every kind.
 func TestEvidenceVerdicts(t *testing.T) {
