@@ -175,6 +175,36 @@ func TestVerifyEmptyLog(t *testing.T) {
 	}
 }
 
+// TestVerifyLargeDelivery has a delivery of so many records that they are not
+// looked at all at once: what is wrong with it is wrong with each of them.
+func TestVerifyLargeDelivery(t *testing.T) {
+	const records = 4700
+	v := &verifiable{world: newWorld(t)}
+	v.reports(3)
+	large := scoped(1)
+	for i := range records {
+		large.Facts = append(large.Facts, report(0, strconv.Itoa(i), 1).Facts...)
+	}
+	large.Facts = large.Facts[1:]
+	v.append(large)
+	v.reports(3)
+	v.auditor, v.owner = postgrestest.Open(t, v.url, postgres.RoleAuditor), postgrestest.Open(t, v.url, postgres.RoleOwner)
+	for _, check := range []postgres.LogCheck{{}, {From: 3000}, {From: 4, To: 4000}} {
+		if done := v.verify(t, check); done.Result != domain.Incomplete || done.Head != records+6 {
+			t.Errorf("%+v: %+v", check, done)
+		}
+	}
+	v.unprotect(t)
+	v.exec(t, `UPDATE delivery_scope SET scope = repeat('A', 43)`)
+	done := v.verify(t, postgres.LogCheck{})
+	if done.Result != domain.Fail || done.Findings[0].Position != 4 || int64(len(done.Findings))+done.More != records {
+		t.Errorf("%d findings and %d more, the first %v", len(done.Findings), done.More, done.Findings[0])
+	}
+	if done := v.verify(t, postgres.LogCheck{From: 3000}); done.Result != domain.Fail || done.Findings[0].Position != 3000 {
+		t.Errorf("from 3000: %v", done.Findings)
+	}
+}
+
 // column is a column of the tables that hold the truth.
 type column struct{ table, name, typ string }
 

@@ -241,62 +241,70 @@ func (s *logSnapshot) join(ctx context.Context, wg *sync.WaitGroup, from, to int
 	if first.Valid && first.Int64 > 0 {
 		start = first.Int64
 	}
-	deliveries := newCursor(ahead(ctx, wg, readRows(ctx, s.deliveries, deliveryRows, start, to)))
-	defer deliveries.stop()
-	scopes := newCursor(ahead(ctx, wg, readRows(ctx, s.scopes, scopeRows, start, to)))
-	defer scopes.stop()
-
-	b := &logBatch{done: make(chan struct{})}
-	next := func() bool {
-		if !emit(b) {
-			return false
-		}
-		last := b
-		b = &logBatch{done: make(chan struct{})}
-		if n := len(last.deliveries); n > 0 {
-			b.begun = true
-			b.deliveries = append(b.deliveries, last.deliveries[n-1])
-			for _, r := range last.scopes {
-				if r.position == b.deliveries[0].position {
-					b.scopes = append(b.scopes, r)
-				}
-			}
-		}
-		return true
+	j := &joint{
+		deliveries: newCursor(ahead(ctx, wg, readRows(ctx, s.deliveries, deliveryRows, start, to))),
+		scopes:     newCursor(ahead(ctx, wg, readRows(ctx, s.scopes, scopeRows, start, to))),
+		emit:       emit, batch: &logBatch{done: make(chan struct{})},
 	}
-	// upTo adds the deliveries up to a position, and their scopes.
-	upTo := func(position int64) bool {
-		for deliveries.ok && deliveries.row.position <= position {
-			at := deliveries.row.position
-			if b.full() && len(b.records) == 0 && !next() {
-				return false
-			}
-			b.add(&b.deliveries, deliveries.row)
-			deliveries.advance()
-			for scopes.ok && scopes.row.position <= at {
-				b.add(&b.scopes, scopes.row)
-				scopes.advance()
-			}
-		}
-		return deliveries.err == nil && scopes.err == nil
-	}
+	defer j.deliveries.stop()
+	defer j.scopes.stop()
 	for r, err := range ahead(ctx, wg, readRows(ctx, s.records, recordRows, from, to)) {
 		if err != nil {
 			return err
 		}
-		if b.full() && !next() || !upTo(r.position) {
-			return errors.Join(deliveries.err, scopes.err)
+		if j.batch.full() && !j.next() || !j.upTo(r.position) {
+			return errors.Join(j.deliveries.err, j.scopes.err)
 		}
-		b.add(&b.records, r)
+		j.batch.add(&j.batch.records, r)
 	}
-	if upTo(to) {
-		for scopes.ok {
-			b.add(&b.scopes, scopes.row)
-			scopes.advance()
+	if j.upTo(to) {
+		for ; j.scopes.ok; j.scopes.advance() {
+			j.batch.add(&j.batch.scopes, j.scopes.row)
 		}
-		emit(b)
+		emit(j.batch)
 	}
-	return errors.Join(deliveries.err, scopes.err)
+	return errors.Join(j.deliveries.err, j.scopes.err)
+}
+
+// A joint puts deliveries and scopes to the records that they belong to.
+type joint struct {
+	deliveries, scopes *cursor
+	batch              *logBatch // that is being filled
+	emit               func(*logBatch) bool
+}
+
+// next hands the batch on and begins another. It reports whether to go on.
+func (j *joint) next() bool {
+	last := j.batch
+	j.batch = &logBatch{done: make(chan struct{})}
+	// What was handed on is not ours any more.
+	if n := len(last.deliveries); n > 0 {
+		j.batch.begun = true
+		j.batch.deliveries = append(j.batch.deliveries, last.deliveries[n-1])
+		for _, r := range last.scopes {
+			if r.position == j.batch.deliveries[0].position {
+				j.batch.scopes = append(j.batch.scopes, r)
+			}
+		}
+	}
+	return j.emit(last)
+}
+
+// upTo adds the deliveries up to a position, and their scopes. It reports whether
+// to go on.
+func (j *joint) upTo(position int64) bool {
+	for j.deliveries.ok && j.deliveries.row.position <= position {
+		at := j.deliveries.row.position
+		if j.batch.full() && len(j.batch.records) == 0 && !j.next() {
+			return false
+		}
+		j.batch.add(&j.batch.deliveries, j.deliveries.row)
+		j.deliveries.advance()
+		for ; j.scopes.ok && j.scopes.row.position <= at; j.scopes.advance() {
+			j.batch.add(&j.batch.scopes, j.scopes.row)
+		}
+	}
+	return j.deliveries.err == nil && j.scopes.err == nil
 }
 
 // A cursor is a place in some rows.
