@@ -120,6 +120,9 @@ func TestProveTampered(t *testing.T) {
 			if changed := strings.Contains(tt.statement, "leaf") || tt.statement == ""; changed != (domain.CodeOf(err) == domain.Differs) || !changed && err != nil {
 				t.Errorf("consistency: %v", err)
 			}
+			if _, err := postgres.ProveConsistency(t.Context(), db, 0, c); tt.statement == "" && domain.CodeOf(err) != domain.Differs {
+				t.Errorf("from nothing to a root that the log does not have: %v", err)
+			}
 		})
 	}
 }
