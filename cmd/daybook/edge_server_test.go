@@ -219,6 +219,7 @@ func (s *edgeServer) repeat(t *testing.T) {
 	if after := s.head(t); after != before {
 		t.Errorf("sending everything again made %d records", after-before)
 	}
+	checkVerified(t, s.db)
 }
 
 func (s *edgeServer) head(t *testing.T) int64 {

@@ -60,6 +60,7 @@ func load(ctx context.Context, senders, n int, servers []*process, receipts *syn
 func checkReceipts(t *testing.T, url string, receipts *sync.Map) (acknowledged, records int) {
 	t.Helper()
 	db := postgrestest.Open(t, url, postgres.RoleProjector)
+	checkVerified(t, db)
 	head, err := postgres.Head(t.Context(), db)
 	if err != nil {
 		t.Fatal(err)

@@ -356,5 +356,5 @@ func TestMutationsKept(t *testing.T) {
 			t.Errorf("none is %s: %v", status, statuses)
 		}
 	}
-	checkDense(t, db)
+	checkVerified(t, db)
 }
