@@ -4,16 +4,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/daybook-ledger/daybook/adapters/embeddedpg/pgtest"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
+	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/tree"
 )
 
@@ -381,4 +384,100 @@ func bookOf(t *testing.T, url string) string {
 		t.Fatal(err)
 	}
 	return book
+}
+
+// TestSinkOverHTTP gives a checkpoint to a URL that wants a token, and does without
+// it while it does not answer.
+func TestSinkOverHTTP(t *testing.T) {
+	var mu sync.Mutex
+	var object []byte
+	down := false
+	sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case down || r.Header.Get("Authorization") != "Bearer s3cret":
+			http.Error(w, "no", http.StatusServiceUnavailable)
+		case r.Method == http.MethodPut:
+			object, _ = io.ReadAll(r.Body)
+		case object == nil:
+			http.NotFound(w, r)
+		default:
+			_, _ = w.Write(object)
+		}
+	}))
+	defer sink.Close()
+	t.Setenv("CHECKPOINT_TOKEN", "s3cret")
+	url := postgrestest.URL(t)
+	file := configWith(t, fmt.Sprintf("[[checkpoint.sink]]\nname = \"auditor\"\nurl = %q\ntoken = \"env:CHECKPOINT_TOKEN\"\n", sink.URL))
+	p := start(t, url, sampleEnv, "serve", "--config", file)
+	p.mustPost(t, enrolment("e1"))
+	p.stop(t)
+	out, _ := mustRun(t, url, exitDone, "checkpoint", "sign", "--config", file)
+	mu.Lock()
+	if string(object) != out {
+		t.Errorf("the sink has %q, and signed was %q", object, out)
+	}
+	down = true
+	mu.Unlock()
+	p = start(t, url, sampleEnv, "serve", "--config", file)
+	p.mustPost(t, enrolment("e2"))
+	p.await(t, "sink did not take a checkpoint")
+	if said := p.log(); !strings.Contains(said, "WARNING     the log is not compared with what is kept by the sink auditor") || strings.Contains(said, "s3cret") {
+		t.Errorf("it says %s", said)
+	}
+	p.stop(t)
+	if _, said := mustRun(t, url, exitTryAgain, "checkpoint", "sign", "--config", file); strings.Contains(said, "s3cret") {
+		t.Errorf("checkpoint sign says %s", said)
+	}
+	checkDoctor(t, url, "sink auditor", checkWarn, "--config", file)
+}
+
+// TestCheckpointConfig refuses what would only be found out when it is needed.
+func TestCheckpointConfig(t *testing.T) {
+	const sink = "[[checkpoint.sink]]\nname = \"a\"\n"
+	for text, want := range map[string]string{
+		"[checkpoint]\norigin = \"a b\"":                                  "cannot be used",
+		"[checkpoint]\norigin = \"a+b\"":                                  "cannot be used",
+		"[checkpoint]\norigin = \"../a\"":                                 "cannot be used",
+		"[checkpoint]\ninterval = \"1ms\"":                                "below 100ms",
+		"[checkpoint]\nintervall = \"1s\"":                                "is not an option",
+		sink:                                                              "not one of directory, url and nats",
+		sink + "directory = \"/x\"\nurl = \"https://x/\"":                 "not one of directory, url and nats",
+		sink + "nats = \"nats://x\"":                                      "go together",
+		sink + "directory = \"/x\"\nsubject = \"x\"":                      "go together",
+		sink + "directory = \"/x\"\ntoken = \"env:X\"":                    "no use for",
+		sink + "url = \"https://x/\"\ncredentials = \"env:X\"":            "no use for",
+		sink + "directory = \"/x\"\n" + sink + "directory = \"/y\"":       "cannot be named",
+		strings.Replace(sink, `"a"`, `"local"`, 1) + "directory = \"/x\"": "cannot be named",
+		"[[checkpoint.witness]]\nurl = \"https://x/\"\nvkey = \"x\"":      "verifier's key",
+		"[[checkpoint.witness]]\nurl = \"https://a:b@x/\"\nvkey = \"x\"":  "holds a password",
+	} {
+		if _, err := readConfig(configWith(t, text+"\n")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	for _, text := range []string{
+		sink + "url = \"https://user:s3cret@x/\"", sink + "url = \"file:///x\"",
+		sink + "nats = \"http://x\"\nsubject = \"x\"", sink + "url = \"https://x/\"\ntoken = \"s3cret\"", sink + "url = \"https://x/\"\ntoken = \"env:NOT_SET\"",
+	} {
+		c, err := readConfig(configWith(t, text+"\n"))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if _, err := c.Checkpoint.Sinks[0].open(); domain.CodeOf(err) != domain.Usage || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	key, _ := mustRun(t, postgrestest.URL(t), exitDone, "checkpoint", "show", "--key")
+	for _, args := range [][]string{
+		{"witness"},
+		{"witness", "--state", t.TempDir()},
+		{"witness", "--state", t.TempDir(), "--log", "x"},
+		{"witness", "--state", t.TempDir(), "--log", "x=y"},
+		{"witness", "--log", "x=" + key},
+	} {
+		mustRun(t, "", exitUsage, args...)
+	}
 }
