@@ -52,5 +52,6 @@ fmt: ## Format the source
 golden: pg ## Rewrite the expected results in testdata; review the diff
 	UPDATE_GOLDEN=1 go test ./...
 
+# "make bench BENCH='-only rebuild'" measures one section; "-help" lists the flags.
 bench: pg ## Measure intake, append, catch-up and rebuild on a cluster of its own
-	go run ./cmd/bench
+	go run ./cmd/bench $(BENCH)

@@ -157,8 +157,8 @@ type tablesState struct {
 	version  int
 }
 
-func liveState(ctx context.Context, tx *sql.Tx, p *projections.Projection) (s tablesState, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT c.position, p.version FROM cursor c, projection p WHERE c.follower = $1 AND p.name = $2`, Follower(p), p.Name).
+func liveState(ctx context.Context, q querier, p *projections.Projection) (s tablesState, err error) {
+	err = q.QueryRowContext(ctx, `SELECT c.position, p.version FROM cursor c, projection p WHERE c.follower = $1 AND p.name = $2`, Follower(p), p.Name).
 		Scan(&s.position, &s.version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, noTables(p.Name)

@@ -207,8 +207,9 @@ func (b *build) run(ctx context.Context) ([]Rebuilt, error) {
 	for i, s := range b.list {
 		done[i].Resumed = s.at
 	}
-	// 1. The log as it is now, of which only keys and totals stay in memory.
-	head, err := Head(ctx, b.log)
+	// 1. The log as far as the live tables are now, of which only keys and totals stay
+	// in memory.
+	first, err := b.first(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -216,11 +217,14 @@ func (b *build) run(ctx context.Context) ([]Rebuilt, error) {
 	// read while the new ones are finished.
 	var compared func() error
 	err = b.bulk(ctx, func() error {
-		if err := b.pass.run(ctx, b.log, head); err != nil {
+		if err := b.pass.run(ctx, b.log, first); err != nil {
 			return err
 		}
-		compared, err = b.compare(ctx, done)
-		return err
+		if compared, err = b.compare(ctx, done); err != nil {
+			return err
+		}
+		// 3. What was appended since is written quicker while there are no indexes.
+		return b.approach(ctx, 20*swapLag)
 	})
 	if err == nil {
 		err = b.finish(ctx)
@@ -229,6 +233,26 @@ func (b *build) run(ctx context.Context) ([]Rebuilt, error) {
 		err = errors.Join(err, compared())
 	}
 	return done, err
+}
+
+// first returns how far the log is read before the tables are compared: to its end,
+// or to where the live tables are, those left out that are far behind it.
+func (b *build) first(ctx context.Context) (int64, error) {
+	head, err := Head(ctx, b.log)
+	if err != nil {
+		return 0, err
+	}
+	first := head
+	for _, s := range b.list {
+		live, err := liveState(ctx, b.live, s.Projection())
+		if err != nil {
+			return 0, err
+		}
+		if live.version == s.Projection().Version && 2*live.position >= head {
+			first = min(first, live.position)
+		}
+	}
+	return first, nil
 }
 
 // bulk runs fold, which folds records, while what journals get from them is written.
@@ -284,10 +308,6 @@ func (b *build) save(ctx context.Context) error {
 // finish indexes the new tables and brings them so near to the end of the log that
 // the live tables stand still for a moment only when they are swapped.
 func (b *build) finish(ctx context.Context) error {
-	// Much may have been appended; it is written quicker without indexes.
-	if err := b.approach(ctx, 20*swapLag); err != nil {
-		return err
-	}
 	for _, s := range b.list {
 		if s.err != nil || s.indexed {
 			continue
@@ -298,25 +318,20 @@ func (b *build) finish(ctx context.Context) error {
 		s.indexed = true
 		s.Track()
 	}
-	return b.approach(ctx, swapLag)
+	return b.bulk(ctx, func() error { return b.approach(ctx, swapLag) })
 }
 
-// approach folds until no more than so many records are left.
+// approach folds to where the log ends, and again until no more than so many
+// records were appended meanwhile.
 func (b *build) approach(ctx context.Context, lag int64) error {
-	for {
+	for last := int64(0); ; {
 		head, err := Head(ctx, b.log)
-		if err != nil {
+		if err != nil || last > 0 && head-last <= lag {
 			return err
 		}
-		behind := false
-		for _, f := range b.foldings() {
-			behind = behind || head-f.at > lag
-		}
-		if !behind {
-			return nil
-		}
-		if err := b.bulk(ctx, func() error { return b.pass.run(ctx, b.log, head) }); err != nil {
+		if err := b.pass.run(ctx, b.log, head); err != nil {
 			return err
 		}
+		last = head
 	}
 }

@@ -117,7 +117,7 @@ func (a *alone) fill(ctx context.Context, records int) error {
 }
 
 // project has the projections catch up with the log from its beginning, by
-// "daybook serve", and then rebuilds them by "daybook projection rebuild".
+// "daybook serve".
 func (a *alone) project(ctx context.Context, program, dir string) (p projected, err error) {
 	if p.Records, err = value(ctx, a.db, `SELECT position FROM head`); err != nil {
 		return p, err
@@ -145,10 +145,5 @@ func (a *alone) project(ctx context.Context, program, dir string) (p projected, 
 	if p.Projections, err = value(ctx, s.db, `SELECT count(*) FROM projection`); err != nil {
 		return p, err
 	}
-	begun = time.Now()
-	if out, err := s.command(ctx, "projection", "rebuild").CombinedOutput(); err != nil {
-		return p, fmt.Errorf("projection rebuild: %w\n%s", err, out)
-	}
-	p.Rebuild = seconds(time.Since(begun))
 	return p, nil
 }

@@ -26,7 +26,7 @@ type mix struct {
 	people, courses, lines, orders int
 }
 
-// everyday has about 90,000 keys: people, who learn what, credit lines, orders.
+// everyday has some 240,000 rows with a key: people, who learn what, credit lines, orders.
 var everyday = mix{people: 20_000, courses: 40, lines: 5_000, orders: 10_000}
 
 var mixEpoch = time.Date(2025, 1, 1, 8, 0, 0, 0, time.UTC)
@@ -136,8 +136,9 @@ func (m mix) extend(ctx context.Context, db *sql.DB, n int) (err error) {
 		}
 	}()
 	var position int
+	var last time.Time
 	var hashes []byte
-	if err := tx.QueryRowContext(ctx, `SELECT position, frontier FROM head FOR UPDATE`).Scan(&position, &hashes); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT position, recorded_at, frontier FROM head FOR UPDATE`).Scan(&position, &last, &hashes); err != nil {
 		return err
 	}
 	frontier, err := tree.Parse(int64(position), hashes)
@@ -148,12 +149,14 @@ func (m mix) extend(ctx context.Context, db *sql.DB, n int) (err error) {
 	if err != nil {
 		return err
 	}
-	var last time.Time
 	var bytes []byte
 	for i := position; i < n; i++ {
 		r, err := m.record(i)
 		if err != nil {
 			return err
+		}
+		if r.RecordedAt.Before(last) { // others have appended since
+			r.RecordedAt = last.UTC()
 		}
 		bytes = r.AppendBytes(bytes[:0])
 		leaf := tree.Leaf(bytes)
