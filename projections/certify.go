@@ -20,37 +20,43 @@ type Total struct {
 	By     string // text: the unit
 }
 
-// A Certified is a projection's tables in memory of which journals are summed up
-// as they grow and not kept: it needs memory for its keyed rows, not for the log.
-// It implements [Store].
+// A Certified is a projection's tables in memory of which certificates are made.
+// Journals are summed up as they grow and not kept: it needs memory for its keyed
+// rows, not for the log.
 type Certified struct {
-	memory   *Memory
-	salts    [][32]byte
-	journals map[string]*journalSums
-	watched  Table // may be nil
-	watch    func(cells []Cell, leaf tree.Hash)
-}
-
-type journalSums struct {
-	digest *TableDigest
-	states []*tableState
+	*Memory
+	salts   [][32]byte
+	states  map[string][]*tableState // of journals, by name
+	watched Table                    // may be nil
+	watch   func(cells []Cell, leaf tree.Hash)
 }
 
 // NewCertified returns empty tables for p, of which certificates with the given
 // salts can be made.
 func NewCertified(p *Projection, salts ...[32]byte) *Certified {
-	c := &Certified{memory: NewMemory(p), salts: salts, journals: make(map[string]*journalSums)}
+	c := &Certified{Memory: NewMemory(p), salts: salts, states: make(map[string][]*tableState)}
 	for _, t := range p.Tables {
-		if !t.IsJournal() {
-			continue
-		}
-		j := &journalSums{digest: NewTableDigest()}
 		for _, salt := range salts {
-			j.states = append(j.states, &tableState{projection: p, table: t, salt: salt})
+			if t.IsJournal() {
+				c.states[t.Name()] = append(c.states[t.Name()], &tableState{projection: p, table: t, salt: salt})
+			}
 		}
-		c.journals[t.Name()] = j
 	}
+	c.Stream(func(t Table, row *RowText) {
+		if len(salts) > 0 {
+			c.appended(t, row.Cells())
+		}
+	})
 	return c
+}
+
+// appended adds a row of a journal to its states.
+func (c *Certified) appended(t Table, cells []Cell) {
+	for i, s := range c.states[t.Name()] {
+		if leaf := s.add(cells); i == 0 && c.watched == t {
+			c.watch(cells, leaf)
+		}
+	}
 }
 
 // Watch has each told the rows of a table in their order, with the leaves that a
@@ -60,92 +66,44 @@ func (c *Certified) Watch(t Table, each func(cells []Cell, leaf tree.Hash)) {
 	c.watched, c.watch = t, each
 }
 
-// Fold folds the next record.
-func (c *Certified) Fold(r *domain.Record) error {
-	if err := c.memory.projection.Apply(c, r); err != nil {
-		return err
-	}
-	c.memory.position, c.memory.recordedAt = r.Position, r.RecordedAt
-	return nil
-}
-
-// Position returns the position of the last record folded.
-func (c *Certified) Position() int64 { return c.memory.Position() }
-
-// Projection returns the projection whose tables these are.
-func (c *Certified) Projection() *Projection { return c.memory.Projection() }
-
-// Get implements [Store].
-func (c *Certified) Get(t Table, key string) (any, bool) { return c.memory.Get(t, key) }
-
-// Put implements [Store].
-func (c *Certified) Put(t Table, key string, row any) { c.memory.Put(t, key, row) }
-
-// Append implements [Store].
-func (c *Certified) Append(t Table, row any) {
-	cells, j := t.Cells(row), c.journals[t.Name()]
-	j.digest.Row(cells)
-	for i, s := range j.states {
-		if leaf := s.add(cells); i == 0 && c.watched == t {
-			c.watch(cells, leaf)
-		}
-	}
-}
-
 // Certificate returns what a certificate with the salt of that index says of the
 // tables as they are now. Origin, position and root are left to the caller. With
 // an index of -1 the states are left out.
 func (c *Certified) Certificate(salt int) certificate.Certificate {
-	p := c.memory.projection
-	cert := certificate.Certificate{Projection: p.Name, Version: p.Version, Totals: c.totals()}
-	digest := NewDigest()
+	p := c.Projection()
+	cert := certificate.Certificate{Projection: p.Name, Version: p.Version, Digest: c.Digest(), Totals: c.totals()}
 	for _, t := range p.Tables {
-		line := certificate.Table{Name: t.Name()}
-		rows, state := c.sums(t, salt)
-		digest.Add(t.Name(), rows)
-		line.Rows = rows.Rows()
-		if state != nil {
-			line.State = state.frontier.Root()
+		line := certificate.Table{Name: t.Name(), Rows: int64(c.Len(t))}
+		if salt >= 0 {
+			line.State = c.state(t, salt)
 		}
 		cert.Tables = append(cert.Tables, line)
 	}
-	cert.Digest = digest.Sum()
 	return cert
 }
 
-// sums returns what the rows of t come to.
-func (c *Certified) sums(t Table, salt int) (*TableDigest, *tableState) {
-	var state *tableState
-	if j := c.journals[t.Name()]; j != nil {
-		if salt >= 0 {
-			state = j.states[salt]
-		}
-		return j.digest, state
+// state returns the root of the tree over the rows of t.
+func (c *Certified) state(t Table, salt int) tree.Hash {
+	if t.IsJournal() {
+		return c.states[t.Name()][salt].frontier.Root()
 	}
-	digest := NewTableDigest()
-	if salt >= 0 {
-		state = &tableState{projection: c.memory.projection, table: t, salt: c.salts[salt]}
-	}
-	for row := range c.memory.Rows(t) {
+	s := &tableState{projection: c.Projection(), table: t, salt: c.salts[salt]}
+	for row := range c.Rows(t) {
 		cells := t.Cells(row)
-		digest.Row(cells)
-		if state == nil {
-			continue
-		}
-		if leaf := state.add(cells); c.watched == t {
+		if leaf := s.add(cells); c.watched == t {
 			c.watch(cells, leaf)
 		}
 	}
-	return digest, state
+	return s.frontier.Root()
 }
 
 // totals returns the sums that the projection declares, by unit.
 func (c *Certified) totals() []certificate.Total {
 	var list []certificate.Total
-	for _, total := range c.memory.projection.Totals {
+	for _, total := range c.Projection().Totals {
 		column, by := columnOf(total.Table, total.Column), columnOf(total.Table, total.By)
 		sums := make(map[string]decimal.Decimal)
-		for row := range c.memory.Rows(total.Table) {
+		for row := range c.Rows(total.Table) {
 			cells := total.Table.Cells(row)
 			n := decimal.Zero
 			if !cells[column].Null {

@@ -62,6 +62,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -74,7 +75,8 @@ import (
 	"github.com/daybook-ledger/daybook/domain/tree"
 )
 
-const firstLine = "daybook certificate v1"
+// FirstLine is the first line of a certificate.
+const FirstLine = "daybook certificate v1"
 
 // A Certificate says what a projection's tables are at a position of the log.
 type Certificate struct {
@@ -105,7 +107,7 @@ type Total struct {
 // Text returns the text that is signed. [Parse] is its inverse.
 func (c Certificate) Text() string {
 	var b strings.Builder
-	b.WriteString(firstLine + "\n" + c.head())
+	b.WriteString(FirstLine + "\n" + c.head())
 	for _, t := range c.Tables {
 		fmt.Fprintf(&b, "table %s %d %s\n", t.Name, t.Rows, base64.StdEncoding.EncodeToString(t.State[:]))
 	}
@@ -145,8 +147,8 @@ func parse(text string) (c Certificate, err error) {
 			return c, fmt.Errorf("%.60q is not plain text", l)
 		}
 	}
-	if lines[0] != firstLine {
-		return c, fmt.Errorf("it does not begin with %q", firstLine)
+	if lines[0] != FirstLine {
+		return c, fmt.Errorf("it does not begin with %q", FirstLine)
 	}
 	for _, l := range lines[1:] {
 		name, value, _ := strings.Cut(l, " ")
@@ -230,6 +232,11 @@ func Open(msg []byte, keys ...note.Verifier) (c Certificate, by []string, err er
 		n = unverified.Note
 	case err != nil:
 		return c, nil, domain.Errorf(domain.Unauthenticated, "open certificate", "%w", err)
+	}
+	for _, s := range slices.Concat(n.Sigs, n.UnverifiedSigs) {
+		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+			return c, nil, domain.Errorf(domain.Unauthenticated, "open certificate", "the signature by %s is not in its one form", s.Name)
+		}
 	}
 	if c, err = Parse(n.Text); err != nil {
 		return Certificate{}, nil, err

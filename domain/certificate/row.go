@@ -23,6 +23,9 @@ func (c Certificate) Salt(skey string) [32]byte {
 	return [32]byte(m.Sum(nil))
 }
 
+// RowLine is the first line of a row's bytes, and of a row file.
+const RowLine = "daybook row v1"
+
 // A Row is one row of a table as a certificate commits to it.
 type Row struct {
 	Projection string
@@ -42,7 +45,7 @@ func RowSalt(certificate [32]byte, table, key string) [32]byte {
 
 // AppendBytes appends the row's bytes to b.
 func (r *Row) AppendBytes(b []byte) []byte {
-	b = append(b, "daybook row v1\nprojection "...)
+	b = append(b, RowLine+"\nprojection "...)
 	b = append(b, r.Projection...)
 	b = strconv.AppendInt(append(b, ' '), int64(r.Version), 10)
 	b = append(append(b, "\ntable "...), r.Table...)
@@ -104,7 +107,7 @@ func OpenRow(file []byte, keys ...note.Verifier) (p Proof, c Certificate, by []s
 func parseProof(file string) (p Proof, err error) {
 	text, note, ok := strings.Cut(file, "\n\n")
 	lines := strings.Split(text, "\n")
-	if !ok || len(lines) < 6 || lines[0] != "daybook row v1" || len(lines) > 6+tree.MaxProof {
+	if !ok || len(lines) < 6 || lines[0] != RowLine || len(lines) > 6+tree.MaxProof {
 		return p, fmt.Errorf("it is not a row with a proof")
 	}
 	p.Certificate = []byte(note)

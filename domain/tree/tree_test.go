@@ -39,6 +39,10 @@ func TestRootIsTlogs(t *testing.T) {
 			t.Fatal(err)
 		}
 		reference = append(reference, hashes...)
+		at, err := tree.FrontierAt(n, reference)
+		if err != nil || at.Root() != want || string(at.Bytes()) != string(frontier.Bytes()) {
+			t.Fatalf("frontier of %d records from its hashes = %x, want %x, %v", n, at.Bytes(), frontier.Bytes(), err)
+		}
 		if frontier, err = tree.Parse(n, frontier.Bytes()); err != nil {
 			t.Fatal(err)
 		}
