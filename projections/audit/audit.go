@@ -15,19 +15,10 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/bundle"
 	"github.com/daybook-ledger/daybook/domain/certificate"
 	"github.com/daybook-ledger/daybook/projections"
-)
-
-// A Result is what an audit comes to.
-type Result string
-
-// Results.
-const (
-	OK         Result = "OK"
-	Fail       Result = "FAIL"
-	Incomplete Result = "INCOMPLETE"
 )
 
 // Options say what to check, and against what.
@@ -60,20 +51,20 @@ func (f Finding) String() string {
 
 // A Report says what an audit of a bundle found.
 type Report struct {
-	Result      Result       `json:"result"`
-	Findings    []Finding    `json:"findings,omitempty"` // what is wrong; the first is the first in the file
-	Missing     []string     `json:"missing,omitempty"`  // what could not be checked, and why
-	Origin      string       `json:"origin,omitempty"`   // name of the log, without the epoch
-	From        int64        `json:"from"`
-	To          int64        `json:"to"`
-	Checked     int64        `json:"checked"` // position of the last record that was checked
-	Deliveries  int64        `json:"deliveries"`
-	Bodies      int64        `json:"bodies"` // deliveries whose sealed bytes were checked
-	Root        string       `json:"root"`   // at Checked, base64
-	Signed      int64        `json:"signed"` // last record that a checkpoint covers which one of the keys signed
-	Checkpoints []Checkpoint `json:"checkpoints"`
-	Forks       []Fork       `json:"forks,omitempty"`
-	Projections []Projection `json:"projections"`
+	Result      domain.Verdict `json:"result"`
+	Findings    []Finding      `json:"findings,omitempty"` // what is wrong; the first is the first in the file
+	Missing     []string       `json:"missing,omitempty"`  // what could not be checked, and why
+	Origin      string         `json:"origin,omitempty"`   // name of the log, without the epoch
+	From        int64          `json:"from"`
+	To          int64          `json:"to"`
+	Checked     int64          `json:"checked"` // position of the last record that was checked
+	Deliveries  int64          `json:"deliveries"`
+	Bodies      int64          `json:"bodies"` // deliveries whose sealed bytes were checked
+	Root        string         `json:"root"`   // at Checked, base64
+	Signed      int64          `json:"signed"` // last record that a checkpoint covers which one of the keys signed
+	Checkpoints []Checkpoint   `json:"checkpoints"`
+	Forks       []Fork         `json:"forks,omitempty"`
+	Projections []Projection   `json:"projections"`
 }
 
 // A Checkpoint is what became of a checkpoint.
@@ -127,13 +118,13 @@ type Certificate struct {
 }
 
 func (r *Report) fail(f Finding) {
-	r.Result = Fail
+	r.Result = domain.Fail
 	r.Findings = append(r.Findings, f)
 }
 
 func (r *Report) miss(format string, args ...any) {
-	if r.Result == OK {
-		r.Result = Incomplete
+	if r.Result == domain.OK {
+		r.Result = domain.Incomplete
 	}
 	r.Missing = append(r.Missing, fmt.Sprintf(format, args...))
 }

@@ -38,7 +38,7 @@ func run(t testing.TB, file []byte, o audit.Options) (*audit.Report, []audit.Ans
 func wantFail(t *testing.T, r *audit.Report, position int64, says string) {
 	t.Helper()
 	switch {
-	case r.Result != audit.Fail || len(r.Findings) == 0:
+	case r.Result != domain.Fail || len(r.Findings) == 0:
 		t.Errorf("%s, missing %q", r.Result, r.Missing)
 	case r.Findings[0].Position != position || !strings.Contains(r.Findings[0].String(), says):
 		t.Errorf("position %d: %s; want position %d and %q", r.Findings[0].Position, r.Findings[0], position, says)
@@ -47,7 +47,7 @@ func wantFail(t *testing.T, r *audit.Report, position int64, says string) {
 
 func wantIncomplete(t *testing.T, r *audit.Report, says string) {
 	t.Helper()
-	if r.Result != audit.Incomplete || !strings.Contains(strings.Join(r.Missing, "\n"), says) {
+	if r.Result != domain.Incomplete || !strings.Contains(strings.Join(r.Missing, "\n"), says) {
 		t.Errorf("%s, %v, missing %q; want %q", r.Result, r.Findings, r.Missing, says)
 	}
 }
@@ -69,7 +69,7 @@ func TestOK(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, answers := run(t, l.bundle(t, p), audit.Options{Keys: []note.Verifier{k.verifier}, Questions: []audit.Question{q, past}, Workers: 3})
-	if report.Result != audit.OK {
+	if report.Result != domain.OK {
 		t.Fatalf("%s: %v, missing %q", report.Result, report.Findings, report.Missing)
 	}
 	if report.Signed != l.n || report.Checked != l.n || report.Deliveries != int64(len(l.list)) || report.Bodies != report.Deliveries {
@@ -135,7 +135,7 @@ func small(t testing.TB) ([]byte, audit.Options) {
 		bodies: true, checkpoints: [][]byte{l.checkpoint(t, k, 3, 1)}, certificates: []certified{l.certificate(t, k, p, 3, nil)},
 	})
 	o := audit.Options{Projections: []*projections.Projection{p}, Keys: []note.Verifier{k.verifier}}
-	if report, _ := run(t, file, o); report.Result != audit.OK {
+	if report, _ := run(t, file, o); report.Result != domain.OK {
 		t.Fatalf("%s: %v, missing %q", report.Result, report.Findings, report.Missing)
 	}
 	return file, o
@@ -163,7 +163,7 @@ func TestEveryByte(t *testing.T) {
 		changed := bytes.Clone(file)
 		changed[i] ^= 1 << (i % 8)
 		report, _ := run(t, changed, o)
-		if report.Result != audit.Fail || report.Findings[0].Where == "" || report.Findings[0].Reason == "" {
+		if report.Result != domain.Fail || report.Findings[0].Where == "" || report.Findings[0].Reason == "" {
 			t.Errorf("bit %d of byte %d of %d flipped: %s, %v", i%8, i, len(file), report.Result, report.Findings)
 		}
 	})
@@ -173,7 +173,7 @@ func TestEveryByte(t *testing.T) {
 func TestEveryLength(t *testing.T) {
 	file, o := small(t)
 	each(len(file), func(i int) {
-		if report, _ := run(t, file[:i], o); report.Result != audit.Fail || !strings.Contains(report.Findings[0].Reason, "ends here") {
+		if report, _ := run(t, file[:i], o); report.Result != domain.Fail || !strings.Contains(report.Findings[0].Reason, "ends here") {
 			t.Errorf("%d of %d bytes: %s, %v", i, len(file), report.Result, report.Findings)
 		}
 	})
@@ -202,7 +202,7 @@ func TestWhere(t *testing.T) {
 		changed := bytes.Clone(file)
 		changed[i+len(text)-2] ^= 1
 		report, _ := run(t, changed, o)
-		if report.Result != audit.Fail || !strings.Contains(report.Findings[0].String(), says) {
+		if report.Result != domain.Fail || !strings.Contains(report.Findings[0].String(), says) {
 			t.Errorf("%s changed: %v; want %q", text, report.Findings, says)
 		}
 	}
@@ -298,7 +298,7 @@ func TestRewritten(t *testing.T) {
 			}
 			report, _ := run(t, file, audit.Options{Keys: []note.Verifier{k.verifier}})
 			if tt.says == "" {
-				if report.Result != audit.OK {
+				if report.Result != domain.OK {
 					t.Errorf("%s, %v, %q", report.Result, report.Findings, report.Missing)
 				}
 				return
@@ -365,14 +365,14 @@ func TestHeld(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		held   []byte
-		result audit.Result
+		result domain.Verdict
 		says   string
 	}{
-		{"older", l.checkpoint(t, k, 2, 1), audit.OK, ""},
-		{"older, of what was before it was changed", other.checkpoint(t, k, 2, 1), audit.Fail, "another root was signed"},
-		{"newer", longer.checkpoint(t, k, 4, 1), audit.Incomplete, "the bundle ends at record 3"},
-		{"of another epoch", l.checkpoint(t, k, 2, 2), audit.Fail, "another epoch"},
-		{"of another log", bytes.Replace(l.checkpoint(t, k, 2, 1), []byte("7f3a/1"), []byte("7f3b/1"), 1), audit.Fail, ""},
+		{"older", l.checkpoint(t, k, 2, 1), domain.OK, ""},
+		{"older, of what was before it was changed", other.checkpoint(t, k, 2, 1), domain.Fail, "another root was signed"},
+		{"newer", longer.checkpoint(t, k, 4, 1), domain.Incomplete, "the bundle ends at record 3"},
+		{"of another epoch", l.checkpoint(t, k, 2, 2), domain.Fail, "another epoch"},
+		{"of another log", bytes.Replace(l.checkpoint(t, k, 2, 1), []byte("7f3a/1"), []byte("7f3b/1"), 1), domain.Fail, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			report, _ := run(t, file, audit.Options{Keys: []note.Verifier{k.verifier}, Checkpoints: map[string][]byte{"mine.txt": tt.held}})
@@ -403,7 +403,7 @@ func TestPart(t *testing.T) {
 	report, _ = run(t, file, audit.Options{Keys: keys})
 	wantFail(t, report, 4, "another root was signed")
 	report, _ = run(t, l.bundle(t, packing{from: 5, to: 4, checkpoints: [][]byte{l.checkpoint(t, k, 4, 1)}}), audit.Options{Keys: keys})
-	if report.Result != audit.Incomplete || report.Checked != 4 {
+	if report.Result != domain.Incomplete || report.Checked != 4 {
 		t.Errorf("of no records: %+v", report)
 	}
 }
@@ -419,7 +419,7 @@ func TestFork(t *testing.T) {
 	file := l.bundle(t, packing{checkpoints: [][]byte{l.checkpoint(t, k, 2, 1), l.checkpoint(t, k, 4, 2)}})
 	report, _ := run(t, file, audit.Options{Keys: keys})
 	want := []audit.Fork{{Position: 3, Epoch: 2, Lost: 3, Reason: "restored", By: "marta"}}
-	if diff := cmp.Diff(want, report.Forks); diff != "" || report.Result != audit.OK {
+	if diff := cmp.Diff(want, report.Forks); diff != "" || report.Result != domain.OK {
 		t.Errorf("%s, %v, %q (-want +got):\n%s", report.Result, report.Findings, report.Missing, diff)
 	}
 	report, _ = run(t, file, audit.Options{Keys: keys, Checkpoints: map[string][]byte{"mine": lost}})
@@ -494,7 +494,7 @@ func TestErased(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, answers := run(t, l.bundle(t, packing{checkpoints: [][]byte{l.checkpoint(t, k, l.n, 1)}}), audit.Options{Keys: []note.Verifier{k.verifier}, Questions: []audit.Question{q}})
-	if report.Result != audit.OK || len(answers) != 1 || !strings.Contains(fmt.Sprint(answers[0].Rows), projections.Unopened) {
+	if report.Result != domain.OK || len(answers) != 1 || !strings.Contains(fmt.Sprint(answers[0].Rows), projections.Unopened) {
 		t.Errorf("%s, %+v", report.Result, answers)
 	}
 }
@@ -508,7 +508,7 @@ func FuzzBundle(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if report.Result == audit.OK && !bytes.Equal(changed, file) {
+		if report.Result == domain.OK && !bytes.Equal(changed, file) {
 			t.Error("another file is OK")
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/bundle"
 	"github.com/daybook-ledger/daybook/domain/tree"
 )
@@ -25,7 +26,7 @@ type where struct {
 // be read, or that ctx is done.
 func Bundle(ctx context.Context, r io.Reader, o Options) (*Report, []Answer, error) {
 	a := &auditor{Options: o, roots: make(map[int64]*where)}
-	a.report = Report{Result: OK, Checkpoints: []Checkpoint{}, Projections: []Projection{}}
+	a.report = Report{Result: domain.OK, Checkpoints: []Checkpoint{}, Projections: []Projection{}}
 	err := a.run(ctx, r)
 	if damage, ok := errors.AsType[*bundle.FormError](err); ok {
 		next := int64(0)
