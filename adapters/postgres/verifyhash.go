@@ -30,9 +30,10 @@ type checkedRecord struct {
 	id           string
 	kind         domain.Kind
 	recordedAt   time.Time
-	stored, root tree.Hash // as they are in the log
-	leaf         tree.Hash // computed; stored if the record cannot be read
-	wrong        string    // what is wrong with it, other than its leaf; "": nothing
+	stored, root tree.Hash      // as they are in the log
+	leaf         tree.Hash      // computed; stored if the record cannot be read
+	wrong        string         // what is wrong with it, other than its leaf; "": nothing
+	record       *domain.Record // if the batch keeps it
 }
 
 // A checkedDelivery is a delivery with the hash of its bytes.
@@ -41,6 +42,10 @@ type checkedDelivery struct {
 	id                string
 	sum               [32]byte
 	wrong             string // "": nothing
+
+	// If the batch keeps them; sealed.
+	envelope     *domain.Envelope
+	header, body []byte
 }
 
 // hash reads and hashes every row of b.
@@ -91,7 +96,8 @@ func (b *logBatch) delivery(row rawRow, scopes []rawRow) checkedDelivery {
 		f.fail("key is %q, which stands for none", e.Key)
 	}
 	e.BodyMAC = f.hash("body_mac")
-	e.HeaderSHA256, e.BodySHA256 = sha256.Sum256(f.value("header")), sha256.Sum256(f.value("body"))
+	header, body := f.value("header"), f.value("body")
+	e.HeaderSHA256, e.BodySHA256 = sha256.Sum256(header), sha256.Sum256(body)
 	for _, s := range scopes {
 		sf := newFields(s.columns)
 		source, scope := sf.text("source"), sf.text("scope")
@@ -108,6 +114,9 @@ func (b *logBatch) delivery(row rawRow, scopes []rawRow) checkedDelivery {
 	slices.Sort(e.Scopes)
 	b.deliveryBytes = e.AppendBytes(b.deliveryBytes[:0])
 	c.sum, c.wrong = sha256.Sum256(b.deliveryBytes), f.end()
+	if b.keep {
+		c.envelope, c.header, c.body = &e, header, body
+	}
 	return c
 }
 
@@ -138,6 +147,9 @@ func (b *logBatch) record(row rawRow, came *checkedDelivery) checkedRecord {
 		c.wrong = "it names the delivery " + delivery + ", and " + came.id + " is in its place"
 	}
 	r.Envelope = came.sum
+	if b.keep {
+		c.record = &r
+	}
 	b.recordBytes = r.AppendBytes(b.recordBytes[:0])
 	if c.leaf = tree.Leaf(b.recordBytes); c.leaf != c.stored {
 		return c

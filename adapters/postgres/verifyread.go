@@ -18,6 +18,7 @@ const AuditConns = 4
 // so that its tables can be read at the same time.
 type logSnapshot struct {
 	small, records, deliveries, scopes *sql.Tx
+	keep                               bool // batches keep what they have read
 }
 
 // openLog begins the transactions. They only read.
@@ -169,6 +170,7 @@ func ahead(ctx context.Context, wg *sync.WaitGroup, rows iter.Seq2[rawRow, error
 type logBatch struct {
 	records, deliveries, scopes []rawRow
 	begun                       bool
+	keep                        bool
 	size                        int
 
 	done chan struct{} // closed when the batch is hashed
@@ -244,7 +246,7 @@ func (s *logSnapshot) join(ctx context.Context, wg *sync.WaitGroup, from, to int
 	j := &joint{
 		deliveries: newCursor(ahead(ctx, wg, readRows(ctx, s.deliveries, deliveryRows, start, to))),
 		scopes:     newCursor(ahead(ctx, wg, readRows(ctx, s.scopes, scopeRows, start, to))),
-		emit:       emit, batch: &logBatch{done: make(chan struct{})},
+		emit:       emit, batch: &logBatch{keep: s.keep, done: make(chan struct{})},
 	}
 	defer j.deliveries.stop()
 	defer j.scopes.stop()
@@ -276,7 +278,7 @@ type joint struct {
 // next hands the batch on and begins another. It reports whether to go on.
 func (j *joint) next() bool {
 	last := j.batch
-	j.batch = &logBatch{done: make(chan struct{})}
+	j.batch = &logBatch{keep: last.keep, done: make(chan struct{})}
 	// What was handed on is not ours any more.
 	if n := len(last.deliveries); n > 0 {
 		j.batch.begun = true
