@@ -16,8 +16,8 @@ help: ## List the targets
 pg: ## Get the PostgreSQL server programs, if the machine has none
 	@sh adapters/embeddedpg/install.sh
 
-build: ## Build bin/daybook
-	go build -trimpath -o bin/daybook ./cmd/daybook
+build: ## Build bin/daybook and bin/daybook-audit
+	go build -trimpath -o bin/ ./cmd/daybook ./cmd/daybook-audit
 
 run: pg build ## Play sample deliveries into a private database and keep serving
 	bin/daybook demo
@@ -37,7 +37,7 @@ check: pg build ## What CI runs: vet, staticcheck, format, tidy, tests with the 
 FUZZTIME ?= 10s
 
 fuzz: ## Fuzz every decoder and every check of a sender, FUZZTIME (10s) each
-	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z]*' domain adapters | \
+	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z]*' domain projections adapters | \
 		sed 's|^\(.*\)/[^/]*:[0-9]*:func |\1 |' | sort | while read -r dir name; do \
 			echo "$$dir $$name"; \
 			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$dir" || exit 1; \

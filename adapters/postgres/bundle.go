@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
-	"slices"
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/bundle"
@@ -75,7 +74,7 @@ func (x *bundleWriter) begin(ctx context.Context, tx *sql.Tx, w io.Writer) error
 	if x.From < 1 || x.To > head || x.From > x.To+1 {
 		return domain.Errorf(domain.Invalid, "export bundle", "the log has records 1 to %d, and none from %d to %d", head, x.From, x.To)
 	}
-	forks, err := forkPositions(ctx, tx)
+	forks, err := forksOf(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -100,7 +99,7 @@ func (x *bundleWriter) begin(ctx context.Context, tx *sql.Tx, w io.Writer) error
 }
 
 // checkpoints writes those that are about the range and the epochs it has.
-func (x *bundleWriter) checkpoints(forks []int64) error {
+func (x *bundleWriter) checkpoints(forks []fork) error {
 	var about []checkpoint.Checkpoint
 	for i, c := range x.Checkpoints {
 		if c.Size < x.From-1 || c.Size > x.To || c.Origin != checkpoint.Origin(x.Name, epochAt(forks, c.Size)) {
@@ -199,25 +198,39 @@ func frontierAt(ctx context.Context, tx *sql.Tx, size int64) (*tree.Frontier, er
 	return nil, changedAt(size, "its root is not the one that the leaves before it make")
 }
 
-// forkPositions returns where the epochs of the log begin, but the first.
-func forkPositions(ctx context.Context, tx *sql.Tx) (list []int64, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT position FROM log WHERE kind = $1 ORDER BY position`, domain.LogForked{}.Kind())
+// A fork is where an epoch of the log begins.
+type fork struct{ position, epoch int64 }
+
+// forksOf returns where the epochs of the log begin, but the first.
+func forksOf(ctx context.Context, tx *sql.Tx) (list []fork, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT position, data FROM log WHERE kind = $1 ORDER BY position`, domain.LogForked{}.Kind())
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var position int64
-		if err := rows.Scan(&position); err != nil {
+		var f fork
+		var data []byte
+		if err := rows.Scan(&f.position, &data); err != nil {
 			return nil, err
 		}
-		list = append(list, position)
+		forked, err := decodeFork(data)
+		if err != nil {
+			return nil, err
+		}
+		f.epoch = forked.Epoch
+		list = append(list, f)
 	}
 	return list, rows.Err()
 }
 
 // epochAt returns the epoch of the log after its first records.
-func epochAt(forks []int64, size int64) int64 {
-	i, _ := slices.BinarySearch(forks, size+1)
-	return int64(i) + 1
+func epochAt(forks []fork, size int64) int64 {
+	epoch := int64(1)
+	for _, f := range forks {
+		if f.position <= size {
+			epoch = f.epoch
+		}
+	}
+	return epoch
 }

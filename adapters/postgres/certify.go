@@ -82,7 +82,7 @@ func certifiable(ctx context.Context, tx *sql.Tx, p *projections.Projection, nam
 	if err != nil {
 		return c, err
 	}
-	forks, err := forkPositions(ctx, tx)
+	forks, err := forksOf(ctx, tx)
 	if err != nil {
 		return c, err
 	}

@@ -285,3 +285,35 @@ func TestTopLevel(t *testing.T) {
 		}
 	}
 }
+
+// smallAudit is what the program daybook-audit may be made of besides the standard
+// library, and what of that it may not be made of. Whoever has to trust an audit
+// reads the former, and sees from the latter that it asks nobody.
+var smallAudit = struct{ may, not []string }{
+	may: []string{
+		module + "/cmd/daybook-audit", module + "/cmd/internal/auditor",
+		module + "/domain", module + "/domain/", module + "/projections", module + "/projections/",
+		"github.com/oklog/ulid/v2", "github.com/shopspring/decimal", "golang.org/x/mod/sumdb/note", "golang.org/x/mod/sumdb/tlog",
+	},
+	not: []string{"net", "net/http", "os/exec", "plugin", "database/sql"},
+}
+
+// TestAuditIsSmall asks "go list" for what the program is made of, since what it
+// imports imports more. That every source is looked at as well is what has the
+// test cache notice a change.
+func TestAuditIsSmall(t *testing.T) {
+	sources(t)
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{.ImportPath}}", module+"/cmd/daybook-audit").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := strings.Fields(string(out))
+	if !slices.Contains(packages, module+"/projections/audit") {
+		t.Fatalf("it is made of %d packages, and the audit is not among them", len(packages))
+	}
+	for _, path := range packages {
+		if !standard(path) && !listed(path, smallAudit.may) || slices.Contains(smallAudit.not, path) {
+			t.Errorf("daybook-audit is made of %s among others, and may not be", path)
+		}
+	}
+}

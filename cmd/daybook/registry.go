@@ -9,26 +9,14 @@ import (
 	"github.com/daybook-ledger/daybook/adapters/intake"
 	"github.com/daybook-ledger/daybook/adapters/tahdah"
 	"github.com/daybook-ledger/daybook/adapters/thinkific"
+	"github.com/daybook-ledger/daybook/cmd/internal/auditor"
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
-	"github.com/daybook-ledger/daybook/projections/certifications"
-	"github.com/daybook-ledger/daybook/projections/credits"
-	"github.com/daybook-ledger/daybook/projections/directory"
-	"github.com/daybook-ledger/daybook/projections/sales"
-	"github.com/daybook-ledger/daybook/projections/trustgroups"
 )
 
-// allProjections returns every read model this program keeps.
-// To add one, write its folder under projections and add its line here.
-func allProjections() []*projections.Projection {
-	return []*projections.Projection{
-		credits.Projection(),
-		sales.Projection(),
-		trustgroups.Projection(),
-		certifications.Projection(),
-		directory.Projection(),
-	}
-}
+// allProjections returns every read model this program keeps. An audit folds the
+// same: they are listed in the package auditor.
+func allProjections() []*projections.Projection { return auditor.Projections() }
 
 // providers says how to make each provider from the configuration of a source.
 // To add one, write its folder under adapters and add its line here.

@@ -269,11 +269,6 @@ func TestRewritten(t *testing.T) {
 		{"a record that is no fact", func(l *log) {
 			l.list[1].records[0].Data = []byte(`{"line":"70412"}`)
 		}, 2, "it is not as a record is written"},
-		{"a fork that was none", func(l *log) {
-			l.list = l.list[:2]
-			l.n = 2
-			l.fork(t, 3, signed[1])
-		}, 3, "epoch"},
 		{"a fork from another log", func(l *log) {
 			l.list = l.list[:2]
 			l.n = 1
@@ -414,16 +409,19 @@ func TestFork(t *testing.T) {
 	keys := []note.Verifier{k.verifier}
 	lost := l.checkpoint(t, k, 3, 1)
 	l.list, l.n = l.list[:2], 2
-	l.fork(t, 2, lost)
+	l.fork(t, 3, lost) // the second epoch was rolled back
 	l.deliver(t, "acme", domain.IntakeUnrecognized{Topic: "x", Reason: "y"})
-	file := l.bundle(t, packing{checkpoints: [][]byte{l.checkpoint(t, k, 2, 1), l.checkpoint(t, k, 4, 2)}})
+	file := l.bundle(t, packing{checkpoints: [][]byte{l.checkpoint(t, k, 2, 1), l.checkpoint(t, k, 4, 3)}})
 	report, _ := run(t, file, audit.Options{Keys: keys})
-	want := []audit.Fork{{Position: 3, Epoch: 2, Lost: 3, Reason: "restored", By: "marta"}}
+	want := []audit.Fork{{Position: 3, Epoch: 3, Lost: 3, Reason: "restored", By: "marta"}}
 	if diff := cmp.Diff(want, report.Forks); diff != "" || report.Result != domain.OK {
 		t.Errorf("%s, %v, %q (-want +got):\n%s", report.Result, report.Findings, report.Missing, diff)
 	}
 	report, _ = run(t, file, audit.Options{Keys: keys, Checkpoints: map[string][]byte{"mine": lost}})
 	wantFail(t, report, 3, "another epoch")
+	l.fork(t, 3, lost)
+	report, _ = run(t, l.bundle(t, packing{}), audit.Options{Keys: keys})
+	wantFail(t, report, 5, "not a new one")
 }
 
 // TestCertificates: what a certificate says is compared with what the log gives.

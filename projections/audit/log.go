@@ -180,7 +180,7 @@ func (a *auditor) forked(r *domain.Record, fork domain.LogForked, wrong func(rea
 	root := base64.StdEncoding.EncodeToString(before[:])
 	switch {
 	case fork.Epoch <= a.log.epoch: // one that was rolled back over leaves a gap
-		return wrong("it opens an epoch of the log that does not follow", fmt.Sprint(a.log.epoch), fmt.Sprint(fork.Epoch))
+		return wrong("it opens an epoch of the log that is not a new one", fmt.Sprint(a.log.epoch), fmt.Sprint(fork.Epoch))
 	case fork.Size != r.Position-1 || fork.Root != root:
 		return wrong("it says that another log was before it", fmt.Sprintf("%d records with root %s", r.Position-1, root), fmt.Sprintf("%d with %s", fork.Size, fork.Root))
 	}
