@@ -322,6 +322,22 @@ func (s *server) sign(ctx context.Context, wake *bus.Wake) error {
 	return nil
 }
 
+// signRest signs what was recorded since the last checkpoint, so that nothing waits
+// unsigned until the next start. A log that is read-only, or a database that is gone,
+// is told already.
+func (s *server) signRest(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if s.signing.Alarmed() != nil {
+		return
+	}
+	if _, _, err := s.signing.Sign(ctx); err != nil {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "what was recorded last is not signed", slog.Any("error", err))
+		return
+	}
+	s.signing.Publish(ctx)
+}
+
 // watchSigned compares the log with what was signed for as long as it is served.
 func (s *server) watchSigned(ctx context.Context, wake *bus.Wake) error {
 	appended, forget := wake.Channel()

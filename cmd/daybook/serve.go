@@ -232,7 +232,9 @@ func (s *server) run(ctx context.Context, listener net.Listener, sources []intak
 		err = errors.Join(err, httpServer.Close())
 	}
 	stop()
-	return errors.Join(err, group.Wait())
+	err = errors.Join(err, group.Wait())
+	s.signRest(context.WithoutCancel(ctx))
+	return err
 }
 
 func ignoreCancel(ctx context.Context, err error) error {

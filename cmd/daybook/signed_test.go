@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daybook-ledger/daybook/adapters/checkpointer"
 	"github.com/daybook-ledger/daybook/adapters/embeddedpg/pgtest"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
 	"github.com/daybook-ledger/daybook/domain"
+	"github.com/daybook-ledger/daybook/domain/checkpoint"
 	"github.com/daybook-ledger/daybook/domain/tree"
 )
 
@@ -375,6 +377,62 @@ func TestSignedByItself(t *testing.T) {
 	if got := p.figures(t); got["daybook_checkpoint_size"] != "3" || got[`daybook_checkpoint_sink_failures_total{sink="local"}`] != "0" || got["daybook_log_read_only"] != "0" {
 		t.Errorf("figures %v", got)
 	}
+}
+
+// TestSignedAtTheEnd stops a server long before the next checkpoint is due.
+func TestSignedAtTheEnd(t *testing.T) {
+	url := postgrestest.URL(t)
+	p := start(t, url, sampleEnv, "serve", "--config", configWith(t, "[checkpoint]\ninterval = \"1h\"\n"))
+	for i := range 3 {
+		p.mustPost(t, enrolment(fmt.Sprint("e", i)))
+	}
+	p.stop(t)
+	if out, _ := mustRun(t, url, exitDone, "checkpoint", "show", "--note"); !strings.Contains(out, "/1\n3\n") {
+		t.Errorf("signed %q", out)
+	}
+}
+
+// TestSigningKilled kills a server while it records and signs, over and over: no size
+// ever has two roots, and the log goes on to be signed.
+func TestSigningKilled(t *testing.T) {
+	url, dir := postgrestest.URL(t), t.TempDir()
+	file := configWith(t, fmt.Sprintf("[checkpoint]\ninterval = \"100ms\"\n[[checkpoint.sink]]\nname = \"backup\"\ndirectory = %q\n", dir))
+	roots := make(map[string]string)
+	collect := func() {
+		t.Helper()
+		for text, err := range checkpointer.NewDirectory(dir).All(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := checkpoint.Unverified(text)
+			if err != nil {
+				t.Fatalf("%v: %q", err, text)
+			}
+			key := fmt.Sprint(s.Origin, " ", s.Size)
+			if root, ok := roots[key]; ok && root != s.Root.String() {
+				t.Errorf("two roots for %s", key)
+			}
+			roots[key] = s.Root.String()
+		}
+	}
+	for round := range 4 {
+		p := start(t, url, sampleEnv, "serve", "--config", file)
+		var receipts sync.Map
+		sent := load(t.Context(), 4, 1000, []*process{p}, &receipts)
+		for known := len(roots); len(roots) < known+2; { // at some moment after some checkpoints
+			collect()
+		}
+		p.kill()
+		sent.Wait()
+		collect()
+		if round%2 == 0 {
+			mustRun(t, url, exitDone, "checkpoint", "sign", "--config", file)
+		}
+	}
+	mustRun(t, url, exitDone, "checkpoint", "sign", "--config", file)
+	collect()
+	mustRun(t, url, exitDone, "checkpoint", "show", "--config", file)
+	mustRun(t, url, exitDone, "log", "verify", "--config", file)
 }
 
 func bookOf(t *testing.T, url string) string {
