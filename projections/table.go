@@ -223,15 +223,36 @@ func (t *Keyed[R]) Parse(cells []Cell) (any, error) {
 	return row, parseCells(t.name, t.fields, cells, row)
 }
 
-// Same reports whether two rows have the same cells.
-func (t *Keyed[R]) Same(a, b R) bool {
-	for i := range t.fields {
-		f := &t.fields[i]
-		if f.same != nil && !f.same(&a, &b) || f.same == nil && f.get(&a) != f.get(&b) {
-			return false
+// Same returns a function that reports whether two rows have the same cells in all
+// columns but those named.
+func (t *Keyed[R]) Same(except ...string) func(a, b *R) bool {
+	var fields []Field[R]
+	for _, f := range t.fields {
+		if !slices.Contains(except, f.Name) {
+			fields = append(fields, f)
 		}
 	}
-	return true
+	return func(a, b *R) bool {
+		for i := range fields {
+			f := &fields[i]
+			if f.same != nil && !f.same(a, b) || f.same == nil && f.get(a) != f.get(b) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// Copy returns a copy of the row with the given key, to be changed and handed to
+// [Keyed.Give], and the row itself, which nobody may change. If there is none, both
+// are empty.
+func (t *Keyed[R]) Copy(tx *Tx, key ...string) (next, row *R) {
+	next, row = new(R), new(R)
+	if stored, ok := tx.store.Get(t, JoinKey(key)); ok {
+		row = stored.(*R)
+		*next = *row
+	}
+	return next, row
 }
 
 // Get returns the row with the given key, and whether there is one.
@@ -244,15 +265,18 @@ func (t *Keyed[R]) Get(tx *Tx, key ...string) (R, bool) {
 }
 
 // Put adds the row, or replaces the one with the same key.
-func (t *Keyed[R]) Put(tx *Tx, row R) {
-	for _, f := range t.fields {
-		f.clean(&row)
+func (t *Keyed[R]) Put(tx *Tx, row R) { t.Give(tx, &row) }
+
+// Give is Put of a row that nobody changes afterwards.
+func (t *Keyed[R]) Give(tx *Tx, row *R) {
+	for i := range t.fields {
+		t.fields[i].clean(row)
 	}
 	key := make([]string, t.key)
-	for i, f := range t.fields[:t.key] {
-		key[i] = f.get(&row).Text
+	for i := range key {
+		key[i] = t.fields[i].get(row).Text
 	}
-	tx.store.Put(t, JoinKey(key), &row)
+	tx.store.Put(t, JoinKey(key), row)
 }
 
 // Delete removes the row with the given key, if there is one.
@@ -359,8 +383,8 @@ func (t *Journal[R]) Append(tx *Tx, row R) {
 		occurredAt: tx.record.OccurredAt,
 		row:        row,
 	}
-	for _, f := range t.fields {
-		f.clean(r)
+	for i := range t.fields {
+		t.fields[i].clean(r)
 	}
 	tx.store.Append(t, r)
 }

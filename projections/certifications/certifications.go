@@ -241,8 +241,7 @@ type fact interface {
 
 // learn takes up a fact about a person and a course or test.
 func learn(tx *projections.Tx, r *domain.Record, l domain.Learner, s domain.Subject, called name, f fact) error {
-	row, _ := statuses.Get(tx, r.Source, s.SubjectType, s.Subject, l.Person)
-	before := row
+	row, before := statuses.Copy(tx, r.Source, s.SubjectType, s.Subject, l.Person)
 	row.source, row.subjectType, row.subject, row.personKey = r.Source, s.SubjectType, s.Subject, l.Person
 	row.person = l.Person
 	row.call(called)
@@ -251,20 +250,18 @@ func learn(tx *projections.Tx, r *domain.Record, l domain.Learner, s domain.Subj
 
 // badge takes up a fact about a badge.
 func badge(tx *projections.Tx, r *domain.Record, id string, f fact) error {
-	row, _ := statuses.Get(tx, r.Source, subjectBadge, id, "")
-	before := row
+	row, before := statuses.Copy(tx, r.Source, subjectBadge, id, "")
 	row.source, row.subjectType, row.subject = r.Source, subjectBadge, id
 	return take(tx, before, row, f, describeBadge)
 }
 
 // take enters a fact, derives the row again and notes what that did.
-func take(tx *projections.Tx, before, row status, f fact, describe func(*status, evidence)) error {
-	row, err := enter(tx, row, f, describe)
-	if err != nil {
+func take(tx *projections.Tx, before, row *status, f fact, describe func(*status, evidence)) error {
+	if err := enter(tx, row, f, describe); err != nil {
 		return err
 	}
 	effect := effectNone
-	if !statuses.Same(before.shown(), row.shown()) {
+	if !looksSame(before, row) {
 		effect = effectApplied
 	}
 	what, clock := f.what()
@@ -272,38 +269,36 @@ func take(tx *projections.Tx, before, row status, f fact, describe func(*status,
 	return nil
 }
 
-// enter enters a fact and returns the row that is derived with it.
-func enter(tx *projections.Tx, row status, f fact, describe func(*status, evidence)) (status, error) {
+// enter enters a fact, derives the row with it and keeps it.
+func enter(tx *projections.Tx, row *status, f fact, describe func(*status, evidence)) error {
 	known, err := row.evidence()
 	if err != nil {
-		return row, err
+		return err
 	}
 	all := known.clone()
-	f.enter(&row, &all)
+	f.enter(row, &all)
 	if !all.equal(*known) {
 		if row.facts, err = all.text(); err != nil {
-			return row, err
+			return err
 		}
 		row.parsed = &all
 	}
-	describe(&row, all)
-	statuses.Put(tx, row)
-	return row, nil
+	describe(row, all)
+	statuses.Give(tx, row)
+	return nil
 }
 
+// looksSame reports whether two rows differ in nothing but what is only there to
+// derive them.
+var looksSame = statuses.Same("facts", "subject_name_at", "progress_at", "progressed_at",
+	"subject_name_listed", "progress_listed", "told_enrolled_at", "told_started_at")
+
 // note adds a line to the history of a row.
-func (s status) note(tx *projections.Tx, what, effect string, clock time.Time) {
+func (s *status) note(tx *projections.Tx, what, effect string, clock time.Time) {
 	history.Append(tx, step{
 		person: s.person, subjectType: s.subjectType, subject: s.subject,
 		what: what, status: s.status, effect: effect, clock: clock,
 	})
-}
-
-// shown returns a row without what is only there to derive it.
-func (s status) shown() status {
-	s.facts, s.subjectNameAt, s.progressAt, s.progressedAt = "", time.Time{}, time.Time{}, time.Time{}
-	s.subjectNameListed, s.progressListed, s.toldEnrolledAt, s.toldStartedAt = false, false, time.Time{}, time.Time{}
-	return s
 }
 
 // A name is what a subject is called, and since when somebody says so.

@@ -103,17 +103,16 @@ type told struct {
 
 // listBadge takes up what a list says of the state of one badge.
 func listBadge(tx *projections.Tx, r *domain.Record, e domain.BadgesListed, b domain.ListedBadge) error {
-	row, _ := statuses.Get(tx, r.Source, subjectBadge, b.Badge, "")
-	before := row
+	row, old := statuses.Copy(tx, r.Source, subjectBadge, b.Badge, "")
+	before := *old
 	row.source, row.subjectType, row.subject = r.Source, subjectBadge, b.Badge
 	f := listed{b, e.ListedAt, e.External, e.Employment}
-	row, err := enter(tx, row, f, describeBadge)
-	if err != nil {
+	if err := enter(tx, row, f, describeBadge); err != nil {
 		return err
 	}
 	// That it still is as it was is no change.
 	before.clock = row.clock
-	if !statuses.Same(before.shown(), row.shown()) {
+	if !looksSame(&before, row) {
 		what, clock := f.what()
 		row.note(tx, what, effectApplied, clock)
 	}

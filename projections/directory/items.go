@@ -40,11 +40,11 @@ var items = projections.NewKeyed("items", 3, slices.Concat(
 
 // withItem has f change the row of an item.
 func withItem(tx *projections.Tx, r *domain.Record, itemType, id string, f func(*item)) {
-	i, _ := items.Get(tx, r.Source, itemType, id)
+	i, _ := items.Copy(tx, r.Source, itemType, id)
 	i.source, i.itemType, i.item = r.Source, itemType, id
-	f(&i)
+	f(i)
 	i.status = i.life.status(cmp.Or(i.stated.text, statusActive))
-	items.Put(tx, i)
+	items.Give(tx, i)
 }
 
 func itemSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryItemSeen) {

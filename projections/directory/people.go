@@ -43,11 +43,11 @@ var people = projections.NewKeyed("people", 3, slices.Concat(
 
 // withPerson has f change the row of a person.
 func withPerson(tx *projections.Tx, r *domain.Record, personType, id string, f func(*person)) {
-	p, _ := people.Get(tx, r.Source, personType, id)
+	p, _ := people.Copy(tx, r.Source, personType, id)
 	p.source, p.personType, p.person = r.Source, personType, id
-	f(&p)
+	f(p)
 	p.status = p.life.status(statusActive)
-	people.Put(tx, p)
+	people.Give(tx, p)
 }
 
 func personSeen(tx *projections.Tx, r *domain.Record, e domain.DirectoryPersonSeen) {
