@@ -22,7 +22,7 @@ func (s Identity) String() string { return s.Source + "/" + s.Type + "/" + s.ID 
 // all that finance is about. An erasure of very many keys has several records.
 type PrivacyErased struct {
 	Erasure    string     `json:"erasure"`    // ULID, the same in all records of one erasure
-	Identities []Identity `json:"identities"` // whose; all that were known of the person
+	Identities []Identity `json:"identities"` // whose; all that were known of the person, none if only an e-mail address was
 	Keys       []string   `json:"keys"`       // base64 ids of the destroyed keys
 	Deliveries int64      `json:"deliveries"` // how many of them were of deliveries, whose bodies went with them
 	Epoch      int64      `json:"epoch"`      // it is final once the key-encryption keys up to this epoch are destroyed
@@ -42,7 +42,7 @@ func (e PrivacyErased) Validate() error {
 	if _, err := ulid.ParseStrict(e.Erasure); err != nil {
 		c.fail("erasure", "is not a ULID")
 	}
-	c.identities(e.Identities)
+	c.identities(e.Identities, true)
 	if len(e.Keys) > MaxErasedKeys {
 		c.fail("keys", "are %d, more than %d", len(e.Keys), MaxErasedKeys)
 	}
@@ -76,14 +76,14 @@ func (PrivacyKept) Kind() Kind { return "privacy.kept.v1" }
 // Validate implements [Event].
 func (e PrivacyKept) Validate() error {
 	var c check
-	c.identities(e.Identities)
+	c.identities(e.Identities, false)
 	c.id("basis", e.Basis)
 	c.id("by", e.By)
 	return c.err
 }
 
-func (c *check) identities(list []Identity) {
-	if len(list) == 0 {
+func (c *check) identities(list []Identity, orNone bool) {
+	if len(list) == 0 && !orNone {
 		c.fail("identities", "are missing")
 	}
 	for i, s := range list {

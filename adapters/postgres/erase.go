@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"slices"
+	"time"
 
 	"github.com/lib/pq"
 
@@ -85,4 +86,50 @@ func ErasedRecords(ctx context.Context, q querier) (list []domain.PrivacyErased,
 		list = append(list, r.Event.(domain.PrivacyErased))
 	}
 	return list, unreachable(rows.Err())
+}
+
+// A Decision is what was recorded about whether what is held of a person is kept.
+type Decision struct {
+	Position int64
+	At       time.Time
+	Event    domain.Event // DirectoryPersonRemoved, PrivacyErased or PrivacyKept
+}
+
+// Decisions returns what was decided, and why it had to be, about any of the
+// identities, oldest first.
+func Decisions(ctx context.Context, q querier, identities []domain.Identity) (list []Decision, err error) {
+	head, err := Head(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	about := func(list []domain.Identity) bool {
+		return slices.ContainsFunc(list, func(i domain.Identity) bool { return slices.Contains(identities, i) })
+	}
+	kinds := domain.KindsOf(domain.DirectoryPersonRemoved{}, domain.PrivacyErased{}, domain.PrivacyKept{})
+	for records, err := range recordsOf(ctx, q, 0, head, kinds) {
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range records {
+			if !slices.Contains(kinds, r.Kind) {
+				continue
+			}
+			if err := r.Decode(); err != nil {
+				return nil, err
+			}
+			var of []domain.Identity
+			switch e := r.Event.(type) {
+			case domain.DirectoryPersonRemoved:
+				of = []domain.Identity{{Source: r.Source, Type: e.PersonType, ID: e.Person}}
+			case domain.PrivacyErased:
+				of = e.Identities
+			case domain.PrivacyKept:
+				of = e.Identities
+			}
+			if about(of) {
+				list = append(list, Decision{r.Position, r.OccurredAt, r.Event})
+			}
+		}
+	}
+	return list, nil
 }

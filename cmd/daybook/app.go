@@ -120,6 +120,9 @@ func (d *database) migrate(ctx context.Context, keysDir string) (err error) {
 	if err := postgres.SetupKeys(ctx, owner, d.files); err != nil {
 		return err
 	}
+	if err := d.destroyErased(ctx, owner); err != nil {
+		return err
+	}
 	return owner.QueryRowContext(ctx, `SELECT current_setting('server_version')`).Scan(&d.version)
 }
 
@@ -205,7 +208,12 @@ func (a *app) withReader(ctx context.Context, f func(*sql.DB, *postgres.Keyring)
 // withAppender runs f with an appender to the configured database, and a pool to
 // read from it with the keys that open it. A log that is not the one that was signed
 // is refused.
-func (a *app) withAppender(ctx context.Context, f func(*postgres.Appender, *sql.DB, *postgres.Keyring) error) (err error) {
+func (a *app) withAppender(ctx context.Context, f func(*postgres.Appender, *sql.DB, *postgres.Keyring) error) error {
+	return a.withLog(ctx, func(l *openLog) error { return f(l.appender, l.db, l.keys) })
+}
+
+// withLog is withAppender for who needs the rest of the database too.
+func (a *app) withLog(ctx context.Context, f func(*openLog) error) (err error) {
 	d, err := a.openDatabase(ctx)
 	if err != nil {
 		return err
@@ -214,7 +222,13 @@ func (a *app) withAppender(ctx context.Context, f func(*postgres.Appender, *sql.
 	if err := a.checkSigned(ctx, d); err != nil {
 		return err
 	}
-	return d.withAppender(ctx, f)
+	return d.withAppender(ctx, func(log *postgres.Appender, db *sql.DB, keys *postgres.Keyring) error {
+		l := &openLog{database: d, appender: log, db: db, keys: keys}
+		if err := l.recordErased(ctx, a.logger()); err != nil {
+			return err
+		}
+		return f(l)
+	})
 }
 
 // withAppender runs f with an appender to the database, whatever state it is in.

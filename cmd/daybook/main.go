@@ -130,7 +130,7 @@ ledger entries, trust-group membership and certification status.`,
 	flags.BoolVar(&a.json, "json", false, "short for --output json")
 	root.AddCommand(
 		demoCommand(a), serveCommand(a), initCommand(a), doctorCommand(a), versionCommand(a),
-		viewCommand(a), logCommand(a), deliveryCommand(a), ingestCommand(a), recordCommand(a), projectionCommand(a), checkpointCommand(a), exportCommand(a), auditCommand(a), sourceCommand(a), dbCommand(a), witnessCommand(a),
+		viewCommand(a), logCommand(a), deliveryCommand(a), ingestCommand(a), recordCommand(a), projectionCommand(a), checkpointCommand(a), privacyCommand(a), exportCommand(a), auditCommand(a), sourceCommand(a), dbCommand(a), witnessCommand(a),
 	)
 	return root
 }

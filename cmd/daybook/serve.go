@@ -188,6 +188,14 @@ func (s *server) run(ctx context.Context, listener net.Listener, sources []intak
 		return errors.Join(err, listener.Close())
 	}
 	group.Go(func() error { return s.appender.Run(running) })
+	group.Go(func() error {
+		l := &openLog{database: s.database, appender: s.appender, db: s.pools.reader, keys: s.keys}
+		if err := l.recordErased(running, s.logger); ignoreCancel(running, err) != nil {
+			// Their keys are destroyed all the same.
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "erasures are not recorded again yet", slog.Any("error", err))
+		}
+		return nil
+	})
 	group.Go(func() error { return s.sign(running, wake) })
 	group.Go(func() error { return s.watchSigned(running, wake) })
 	for _, p := range allProjections() {

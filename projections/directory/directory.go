@@ -32,8 +32,8 @@ const (
 func Projection() *projections.Projection {
 	return &projections.Projection{
 		Name:    "directory",
-		Version: 5,
-		Tables:  []projections.Table{people, organizations, items, groups},
+		Version: 6,
+		Tables:  []projections.Table{people, organizations, items, groups, erasures},
 		Kinds: domain.KindsOf(
 			domain.DirectoryPersonSeen{},
 			domain.DirectoryPersonRemoved{},
@@ -54,6 +54,8 @@ func Projection() *projections.Projection {
 			domain.SalesSold{},
 			domain.SalesListed{},
 			domain.SalesEntryPosted{},
+			domain.PrivacyErased{},
+			domain.PrivacyKept{},
 		),
 		Fold: fold,
 		Views: []projections.View{
@@ -67,6 +69,8 @@ func Projection() *projections.Projection {
 				"source", "item_type", "item", "name", "status", "price", "slug", "seen_at", "removed_at"),
 			projections.NewView("groups", "Groups of learners", groups,
 				"source", "group", "name", "description", "seen_at"),
+			projections.NewView("erasures", "Who is to be forgotten", erasures,
+				"source", "person_type", "person", "status", "flagged_at", "decided_at", "basis", "by", "erasure"),
 		},
 	}
 }
@@ -77,6 +81,11 @@ func fold(tx *projections.Tx, r *domain.Record) error {
 		personSeen(tx, r, e)
 	case domain.DirectoryPersonRemoved:
 		personRemoved(tx, r, e)
+		flagPerson(tx, r, e)
+	case domain.PrivacyErased:
+		decide(tx, r, e.Identities, erasureErased, e.Basis, e.By, e.Erasure)
+	case domain.PrivacyKept:
+		decide(tx, r, e.Identities, erasureKept, e.Basis, e.By, "")
 	case domain.DirectoryEmploymentChanged:
 		employmentChanged(tx, r, e)
 	case domain.DirectoryOrganizationSeen:
