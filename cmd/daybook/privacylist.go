@@ -128,8 +128,14 @@ func (d *database) erasures(ctx context.Context) (rows [][]projections.Cell, err
 			state = "final"
 		}
 		rows = append(rows, []projections.Cell{
-			{Text: e.ID}, projections.TimeCell(e.At), {Text: strings.Join(identityTexts(e.Identities), " ")}, countCell(len(e.Keys)), countCell(alive),
-			{Text: state}, projections.TimeCell(final), countCell(e.Epoch), {Text: e.Basis}, {Text: e.By},
+			{Text: e.ID},
+			projections.TimeCell(e.At),
+			{Text: strings.Join(identityTexts(e.Identities), " ")},
+			countCell(len(e.Keys)), countCell(alive),
+			{Text: state},
+			projections.TimeCell(final), countCell(e.Epoch),
+			{Text: e.Basis},
+			{Text: e.By},
 		})
 	}
 	return rows, nil
