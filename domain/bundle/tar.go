@@ -45,6 +45,7 @@ func padding(size int64) []byte {
 // grows with what is there, not with what the header claims.
 func readAll(r io.Reader, size int64) ([]byte, error) {
 	var b bytes.Buffer
+	b.Grow(int(min(size, 2*segmentSize)) + bytes.MinRead)
 	if _, err := io.CopyN(&b, r, size); err != nil {
 		return nil, early(err)
 	}
