@@ -116,8 +116,8 @@ func projectionsNamed(names []string) ([]*projections.Projection, error) {
 // How much memory a command may have that folds the whole log: the garbage of
 // folding is let lie until it comes near this.
 const (
-	foldMemory    = 800 << 20
-	foldGCPercent = 200
+	foldMemory    = 900 << 20
+	foldGCPercent = 400
 )
 
 // folding has the program collect garbage as suits folding, and shows progress.
