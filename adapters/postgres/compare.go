@@ -223,6 +223,9 @@ func (b *build) compare(ctx context.Context, done []Rebuilt) (wait func() error,
 		return nil, unreachable(err)
 	}
 	comparable, err := b.comparable(ctx, tx)
+	if err == nil {
+		err = maybeIdle(ctx, tx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, rollback(tx))
 	}
@@ -235,16 +238,18 @@ func (b *build) compare(ctx context.Context, done []Rebuilt) (wait func() error,
 				live[i], failed = liveDigest(ctx, tx, b.list[i].Projection())
 			}
 		}
+		if failed != nil {
+			failed = errors.Join(failed, rollback(tx))
+		} else {
+			failed = unreachable(tx.Commit())
+		}
 	})
 	wait = func() error {
 		reading.Wait()
 		for i, digest := range live {
 			done[i].Compared, done[i].Same = true, digest == done[i].Digest
 		}
-		if failed != nil {
-			return errors.Join(failed, rollback(tx))
-		}
-		return tx.Commit()
+		return failed
 	}
 	stops := make([]int64, len(b.list))
 	for i, s := range b.list {

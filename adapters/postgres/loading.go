@@ -48,10 +48,14 @@ func (l *loading) write(ctx context.Context, rows lines) error {
 }
 
 func (l *loading) begin(ctx context.Context) (err error) {
-	if l.tx == nil {
-		l.tx, err = l.conn.BeginTx(ctx, nil)
+	if l.tx != nil {
+		return nil
 	}
-	return unreachable(err)
+	if l.tx, err = l.conn.BeginTx(ctx, nil); err != nil {
+		return unreachable(err)
+	}
+	// Rows may be few and far between.
+	return maybeIdle(ctx, l.tx)
 }
 
 // failed returns what went wrong so far.

@@ -148,7 +148,19 @@ func (s *pass) stopAt(ctx context.Context, q querier, stops []int64, f func(i in
 // snapshot runs f in a transaction that sees the live tables as they are at one
 // moment.
 func snapshot(ctx context.Context, conn *sql.Conn, f func(tx *sql.Tx) error) error {
-	return inTx(ctx, conn, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, f)
+	return inTx(ctx, conn, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(tx *sql.Tx) error {
+		if err := maybeIdle(ctx, tx); err != nil {
+			return err
+		}
+		return f(tx)
+	})
+}
+
+// maybeIdle lets a transaction wait while the log is folded, which may take long. It
+// must hold no lock that anybody minds.
+func maybeIdle(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = '1h'`)
+	return err
 }
 
 // A tablesState is where live tables are.
