@@ -87,6 +87,7 @@ func (b *bench) rebuild(ctx context.Context) (err error) {
 			return err
 		}
 		r.Rounds = append(r.Rounds, round)
+		b.say(fmt.Sprintf("rebuilt in %.1f s, copied in %.1f s, read %d messages in %.1f s", round.Rebuild, round.Copy, round.PlainRead, round.Plain))
 	}
 	b.say("making the log twice as long")
 	if err := b.lengthen(ctx, a, 2*b.long); err != nil {
