@@ -104,6 +104,10 @@ func (k *Keyring) Ready(ctx context.Context) error {
 		return err
 	}
 	_, err := k.kek(ctx, k.current())
+	if domain.CodeOf(err) == domain.NotFound {
+		return domain.Errorf(domain.NotFound, "", "%w", err).
+			WithHint("Copy the directory of keys from where this book is kept. If the key was destroyed (daybook privacy rotate), the database is a backup from before that: its personal data cannot be opened, and it goes on after another daybook privacy rotate.")
+	}
 	return err
 }
 

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,12 +15,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"github.com/daybook-ledger/daybook/adapters/embeddedpg/pgtest"
 	"github.com/daybook-ledger/daybook/adapters/keyfile"
 	"github.com/daybook-ledger/daybook/adapters/postgres"
 	"github.com/daybook-ledger/daybook/adapters/postgres/postgrestest"
+	"github.com/daybook-ledger/daybook/adapters/samples"
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/projections"
 )
@@ -267,7 +271,62 @@ func TestRotate(t *testing.T) {
 	if _, said, status := daybook(t, url, "privacy", "show", amina); status == exitDone || strings.Contains(said, "Amina") {
 		t.Errorf("a backup from before is shown: status %d\n%s", status, said)
 	}
-	mustRun(t, url, exitDone, "log", "verify", "--to", "1")
+	// It can be gone on with, without what is sealed.
+	if _, said := mustRun(t, url, exitDone, "privacy", "rotate"); !strings.Contains(said, "cannot be opened any more") {
+		t.Errorf("rotated: %s", said)
+	}
+	mustRun(t, url, exitDone, "log", "fork", "--reason", "disk lost", "--by", "marta")
+	p = serve(t, url)
+	if receipt := p.mustPost(t, enrolment("after")); receipt.Status != domain.Accepted {
+		t.Errorf("after it: %+v", receipt)
+	}
+}
+
+// TestEraseBesideServers erases people while two servers take in deliveries of
+// them: nothing fails, nothing of before can be opened, and what comes later can.
+func TestEraseBesideServers(t *testing.T) {
+	url := postgrestest.URL(t)
+	servers := []*process{serve(t, url), serve(t, url)}
+	const people, rounds = 6, 5
+	named := func(person, round int) samples.Sample {
+		s := enrolment(fmt.Sprintf("p%d", person))
+		s.Body = bytes.Replace(s.Body, fmt.Appendf(nil, `"user":{"id":"p%d"}`, person),
+			fmt.Appendf(nil, `"user":{"id":"p%d","first_name":"Round%d","last_name":"Person%d","email":"p%d@example.com"}`, person, round, person, person), 1)
+		s.Body = bytes.Replace(s.Body, fmt.Appendf(nil, `{"id":"p%d",`, person), fmt.Appendf(nil, `{"id":"d%d-%d",`, person, round), 1)
+		signed := domain.Request{Header: s.Header.Clone()}
+		signed.Body = s.Body
+		senders["thinkific"].sign(&signed, samples.ThinkificKey)
+		s.Header = signed.Header
+		return s
+	}
+	for round := range rounds {
+		var group errgroup.Group
+		for person := range people {
+			group.Go(func() error {
+				_, _, err := servers[person%2].post(t.Context(), named(person, round))
+				return err
+			})
+		}
+		if round > 0 {
+			mustRun(t, url, exitDone, "privacy", "erase", "thinkific/user/p0", "--basis", because, "--by", "dpo")
+			mustRun(t, url, exitDone, "privacy", "rotate")
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustRun(t, url, exitDone, "privacy", "erase", "thinkific/user/p0", "--basis", because, "--by", "dpo")
+	state(t, url)
+	for person := 1; person < people; person++ {
+		if row := rowOf(t, url, "directory/people", fmt.Sprintf("thinkific,user,p%d", person)); !strings.Contains(row, fmt.Sprintf("Person%d,p%d@example.com", person, person)) {
+			t.Errorf("somebody else is %q", row)
+		}
+	}
+	out, _ := mustRun(t, url, exitDone, "privacy", "show", "thinkific/user/p0", "--json")
+	if strings.Contains(out, "Person0") || strings.Contains(out, "p0@example.com") {
+		t.Errorf("still held: %s", out)
+	}
+	mustRun(t, url, exitDone, "projection", "verify")
 }
 
 // TestErasureLaw destroys any of the keys, in any order: no digest and no root
