@@ -48,6 +48,13 @@ var events = rapid.Custom(func(t *rapid.T) domain.Event {
 		domain.SalesSold{Order: "o", Lines: []domain.SaleLine{{Item: id, Name: word}, {Item: label, Name: "n"}}, Buyer: domain.Buyer{Person: id, Name: who.Name, Email: who.Email}},
 		domain.SalesListed{Order: "o", Lines: []domain.SaleLine{{Item: id, Name: word}}, Buyer: domain.Buyer{Person: id, Name: who.Name, Email: who.Email}},
 		domain.BadgesListed{Employment: "m", ListedAt: day(1), Badges: []domain.ListedBadge{{Badge: "b", Template: id, TemplateName: word, State: "accepted"}}},
+		domain.PrivacyErased{
+			Erasure: text("erasure", "01KHV3Q0000000000000000001", "01KHV3Q0000000000000000002"), Identities: []domain.Identity{{Source: "acme", Type: personType, ID: id}},
+			Epoch: 1, Basis: text("basis", "x", "xy"), By: text("by", "yz", "z"),
+		},
+		domain.PrivacyKept{
+			Identities: []domain.Identity{{Source: "acme", Type: personType, ID: "1"}, {Source: "acme", Type: personType, ID: id}}, Basis: text("basis of keeping", "x", "xy"), By: "z",
+		},
 		domain.SalesEntryPosted{Entry: "e", Currency: "GBP", Payer: domain.Party{ID: id, Name: who.Name, EntityType: label}, Beneficiary: domain.Party{ID: label, Name: "n"}},
 	}).Draw(t, "event")
 })

@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -67,8 +69,8 @@ func flagPerson(tx *projections.Tx, r *domain.Record, e domain.DirectoryPersonRe
 func decide(tx *projections.Tx, r *domain.Record, identities []domain.Identity, decision, basis, by, id string) {
 	for _, i := range identities {
 		withErasure(tx, i, func(x *erasure) {
-			later := r.OccurredAt.Compare(x.decidedAt)
-			if later < 0 || later == 0 && decision+basis+by+id <= x.decision+x.basis+x.by+x.erasure {
+			said, before := []string{decision, basis, by, id}, []string{x.decision, x.basis, x.by, x.erasure}
+			if cmp.Or(r.OccurredAt.Compare(x.decidedAt), slices.Compare(said, before)) <= 0 {
 				return
 			}
 			x.decidedAt, x.decision, x.basis, x.by, x.erasure = r.OccurredAt, decision, basis, by, id
