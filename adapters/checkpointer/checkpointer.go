@@ -8,8 +8,9 @@
 // from one that is, at the start as well as while it runs.
 //
 // What it cannot tell: what was changed before it was first signed, which is a
-// second after it was recorded, and what somebody changes who has the database,
-// the signing key, the state directory and every sink.
+// second after it was recorded; what somebody changes who has the database, the
+// signing key, the state directory and every sink; and that the database and the
+// state directory were taken back together, as long as no sink answers.
 package checkpointer
 
 import (
@@ -101,6 +102,8 @@ type Checkpointer struct {
 	seen      map[string]seen // newest checkpoint that each sink was seen to have
 	alarms    [2]error        // by finder
 
+	telling chan struct{} // full while Alarm is told, so that what it is told last is so
+
 	step func(string) error // between the steps, for tests: an error is a crash
 }
 
@@ -115,7 +118,7 @@ func New(c Config) (*Checkpointer, error) {
 	if len(c.Keys) == 0 {
 		return nil, domain.Errorf(domain.Usage, "checkpoint", "there is no key to sign with")
 	}
-	cp := &Checkpointer{Config: c, client: newClient(), seen: make(map[string]seen), step: func(string) error { return nil }}
+	cp := &Checkpointer{Config: c, client: newClient(), seen: make(map[string]seen), telling: make(chan struct{}, 1), step: func(string) error { return nil }}
 	for _, k := range c.Keys {
 		cp.signers = append(cp.signers, k.Signer)
 		cp.verifiers = append(cp.verifiers, k.Verifier)
@@ -315,6 +318,8 @@ func (c *Checkpointer) alarm(ctx context.Context, by finder, err error) {
 	if ctx.Err() != nil || err != nil && domain.CodeOf(err) != domain.Differs {
 		return
 	}
+	c.telling <- struct{}{}
+	defer func() { <-c.telling }()
 	c.mu.Lock()
 	before := cmp.Or(c.alarms[byComparing], c.alarms[bySigning])
 	c.alarms[by] = err

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -369,4 +370,76 @@ func TestForeign(t *testing.T) {
 			t.Errorf("%s: %v, known %+v", name, err, list[1])
 		}
 	}
+}
+
+// TestRestoredTogether brings the log and what was signed last back from one backup,
+// and lets the log grow: what a sink was seen to have keeps it from being signed.
+func TestRestoredTogether(t *testing.T) {
+	m, s := new(memory).grow(5, "a"), new(shelf)
+	c := config(t, m, s)
+	sign(t, open(t, c))
+	file := filepath.Join(c.Dir, "signed")
+	backup, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.grow(5, "a")
+	sign(t, open(t, c))
+	for name, change := range map[string]func(){
+		"rolled back": func() { m.cut(5).grow(2, "b") },
+		"grown since": func() { m.cut(5).grow(20, "b") },
+	} {
+		if err := os.WriteFile(file, backup, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		change()
+		cp := open(t, c)
+		if _, err := cp.Check(t.Context()); domain.CodeOf(err) != domain.Differs {
+			t.Errorf("%s: Check: %v", name, err)
+		}
+		if got, signed, err := cp.Sign(t.Context()); signed || domain.CodeOf(err) != domain.Differs {
+			t.Errorf("%s: signed %t, %q, %v", name, signed, got.Note, err)
+		}
+	}
+}
+
+// TestAlarmIsTheLast has one finder settle what it found while the other one finds
+// something: what the listener is told last is how it is.
+func TestAlarmIsTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := new(memory).grow(5, "a")
+		c := config(t, m)
+		var told []error
+		settle := make(chan bool)
+		c.Alarm = func(err error) {
+			if err == nil {
+				<-settle // it takes a while to be heard
+			}
+			told = append(told, err)
+		}
+		cp := open(t, c)
+		sign(t, cp)
+		m.cut(4)
+		if _, err := cp.Check(t.Context()); domain.CodeOf(err) != domain.Differs {
+			t.Fatal(err)
+		}
+		m.grow(3, "a").leaves[6] = leaf(6, "b") // which was not signed yet
+		go func() {
+			if _, err := cp.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait()
+		go func() {
+			if _, _, err := cp.Sign(t.Context()); domain.CodeOf(err) != domain.Differs {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait()
+		close(settle)
+		synctest.Wait()
+		if len(told) != 3 || told[0] == nil || told[1] != nil || told[2] == nil {
+			t.Errorf("told %v", told)
+		}
+	})
 }

@@ -65,19 +65,24 @@ func (c *Checkpointer) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var all []seen
+	c.keep(own) // another process may sign
+	err = c.compare(ctx, c.lately(own))
+	c.alarm(ctx, byComparing, err)
+	return err
+}
+
+// lately returns what was signed last, nil if nothing was, and what sinks were last
+// seen to have.
+func (c *Checkpointer) lately(own *state) (all []seen) {
 	if own != nil {
 		all = append(all, seen{Signed: own.Signed})
-		c.keep(own) // another process may sign
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, s := range c.seen {
 		all = append(all, s)
 	}
-	c.mu.Unlock()
-	err = c.compare(ctx, all)
-	c.alarm(ctx, byComparing, err)
-	return err
+	return all
 }
 
 // tell tells of trouble that is no alarm.
