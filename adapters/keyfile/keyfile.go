@@ -100,7 +100,7 @@ func (d Dir) make(name string) (*seal.Key, error) {
 	if k, err := d.read(name); domain.CodeOf(err) != domain.NotFound {
 		return k, err
 	}
-	if err := os.MkdirAll(d.path, 0o700); err != nil {
+	if err := makeDir(d.path); err != nil {
 		return nil, failed(err)
 	}
 	var k seal.Key
@@ -128,13 +128,35 @@ func (d Dir) write(name string, text []byte) (err error) {
 	return d.sync()
 }
 
+// makeDir makes a directory and those above it, and has their names on the disk: a
+// key is as durable as the way to it.
+func makeDir(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
 // sync has the directory's entries on the disk.
 func (d Dir) sync() error {
-	f, err := os.Open(d.path)
-	if err != nil {
-		return failed(err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	if err := syncDir(d.path); err != nil {
 		return failed(err)
 	}
 	return nil

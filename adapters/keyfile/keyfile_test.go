@@ -12,7 +12,7 @@ import (
 
 func TestMake(t *testing.T) {
 	parent := t.TempDir()
-	d := Open(parent, "book")
+	d := Open(filepath.Join(parent, "etc", "keys"), "book")
 	if _, err := d.Index(); domain.CodeOf(err) != domain.NotFound || domain.HintOf(err) == "" {
 		t.Errorf("before it is made: %v", err)
 	}
@@ -28,7 +28,7 @@ func TestMake(t *testing.T) {
 		t.Fatalf("two keys are the same, %v", err)
 	}
 	for name, get := range map[string]func() (*seal.Key, error){
-		"again": d.MakeIndex, "read": d.Index, "elsewhere": Open(parent, "book").Index,
+		"again": d.MakeIndex, "read": d.Index, "elsewhere": Open(filepath.Join(parent, "etc", "keys"), "book").Index,
 	} {
 		if k, err := get(); err != nil || *k != *made {
 			t.Errorf("%s: another key, %v", name, err)
@@ -37,7 +37,7 @@ func TestMake(t *testing.T) {
 	if _, err := Open(parent, "other").KEK(1); domain.CodeOf(err) != domain.NotFound {
 		t.Errorf("of another book: %v", err)
 	}
-	for name, mode := range map[string]os.FileMode{".": 0o700, "index.key": 0o600, "kek-000001.key": 0o600} {
+	for name, mode := range map[string]os.FileMode{"..": 0o700, ".": 0o700, "index.key": 0o600, "kek-000001.key": 0o600} {
 		info, err := os.Stat(filepath.Join(d.Path(), name))
 		if err != nil || info.Mode().Perm() != mode {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)

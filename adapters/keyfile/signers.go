@@ -46,7 +46,7 @@ func (d Dir) MakeSigners(name string) ([]string, error) {
 	if keys, err := d.Signers(); domain.CodeOf(err) != domain.NotFound {
 		return keys, err
 	}
-	if err := os.MkdirAll(d.path, 0o700); err != nil {
+	if err := makeDir(d.path); err != nil {
 		return nil, failed(err)
 	}
 	key, _, err := checkpoint.GenerateLogKey(rand.Reader, name)
