@@ -99,11 +99,11 @@ func (a *Appender) halted() error {
 // or may not have been recorded: appending the same delivery again is safe and
 // tells which.
 func (a *Appender) Append(ctx context.Context, d domain.Delivery) (domain.Receipt, error) {
-	p, err := prepare(ctx, a.keys, d)
-	if err != nil {
+	if err := a.halted(); err != nil {
 		return domain.Receipt{}, err
 	}
-	if err := a.halted(); err != nil {
+	p, err := prepare(ctx, a.keys, d)
+	if err != nil {
 		return domain.Receipt{}, err
 	}
 	select {

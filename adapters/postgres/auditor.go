@@ -25,7 +25,11 @@ func (a *Auditor) End(ctx context.Context) (epoch int64, end *tree.Frontier, err
 	err = a.db.QueryRowContext(ctx, `SELECT h.position, h.frontier,
 			(SELECT data FROM log WHERE kind = 'log.forked.v1' AND position <= h.position ORDER BY position DESC LIMIT 1)
 		FROM head h WHERE h.id = 1`).Scan(&position, &frontier, &fork)
-	if err != nil {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, nil, domain.Errorf(domain.Differs, "read head", "the row that says where the log ends is missing").
+			WithHint("Restore it from a backup. Run: daybook log verify")
+	case err != nil:
 		return 0, nil, unreachable(err)
 	}
 	epoch = 1
@@ -100,6 +104,12 @@ func (a *Auditor) Leaves(ctx context.Context, after, upTo int64) iter.Seq2[[]tre
 			if err != nil {
 				yield(nil, unreachable(err))
 				return
+			}
+			for _, d := range b.came {
+				if d.wrong != "" {
+					yield(nil, changed(d.position, "its delivery: "+d.wrong))
+					return
+				}
 			}
 			page := make([]tree.Hash, 0, len(b.checked))
 			for _, r := range b.checked {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 
@@ -122,31 +123,44 @@ func TestAuditor(t *testing.T) {
 		`UPDATE delivery SET verified = 'by nobody' WHERE position = 5`,
 		`UPDATE delivery_scope SET scope = reverse(scope) WHERE position = 7`,
 		`DELETE FROM delivery_scope WHERE position = 7`,
-		`DELETE FROM delivery WHERE position = 9`,
 		`DELETE FROM log WHERE position = 11`,
+		`DELETE FROM delivery WHERE position = 9`,
+		`UPDATE delivery_scope SET source = 'elsewhere' WHERE position = 3 AND scope = (SELECT min(scope) FROM delivery_scope WHERE position = 3)`,
 	} {
-		for _, table := range []string{"log", "delivery", "delivery_scope"} {
+		for _, table := range []string{"log", "delivery", "delivery_scope", "head"} {
 			if _, err := owner.ExecContext(t.Context(), `ALTER TABLE `+table+` DISABLE TRIGGER append_only`); err != nil {
 				t.Fatal(err)
 			}
 		}
-		before, _ := read(0)
+		before, was := read(0)
 		if _, err := owner.ExecContext(t.Context(), change); err != nil {
 			t.Fatal(err)
 		}
-		if after, err := read(0); err == nil && after.Root() == before.Root() || err != nil && domain.CodeOf(err) != domain.Differs {
+		if after, err := read(0); after.Root() == before.Root() && fmt.Sprint(err) == fmt.Sprint(was) || err != nil && domain.CodeOf(err) != domain.Differs {
 			t.Errorf("change %d is not found: %v", i, err)
 		}
 	}
+	if _, err := owner.ExecContext(t.Context(), `DELETE FROM head`); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := auditor.End(t.Context()); domain.CodeOf(err) != domain.Differs || domain.HintOf(err) == "" {
+		t.Errorf("without a head: %v", err)
+	}
 }
 
-// TestHalt checks that nothing is appended while the appender is told not to.
+// TestHalt checks that nothing is appended while the appender is told not to, nor
+// anything done for it.
 func TestHalt(t *testing.T) {
 	url := postgrestest.URL(t)
 	appender := postgrestest.Appender(t, url)
 	d := domain.Delivery{ID: ulid.Make(), Source: "acme", Body: []byte("x"), Translation: domain.Translation{Topic: "t", Key: "1"}}
 	appender.Halt(domain.Errorf(domain.Differs, "compare", "the log is another one"))
 	if _, err := appender.Append(t.Context(), d); domain.CodeOf(err) != domain.Unavailable || domain.HintOf(err) == "" {
+		t.Errorf("while halted: %v", err)
+	}
+	bad := level("year", 1)
+	bad.Facts[0].OccurredAt = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) // nobody looks
+	if _, err := appender.Append(t.Context(), bad); domain.CodeOf(err) != domain.Unavailable {
 		t.Errorf("while halted: %v", err)
 	}
 	appender.Halt(nil)
