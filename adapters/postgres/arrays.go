@@ -81,10 +81,11 @@ func connectionLost(err error) bool {
 	return false
 }
 
-// keyRaced reports whether err says that a subject has a key already.
+// keyRaced reports whether err says that a subject has a key already: another one,
+// or this very one, if the reply to writing it was lost.
 func keyRaced(err error) bool {
 	e := pq.As(err, pqerror.UniqueViolation)
-	return e != nil && e.Constraint == "data_key_subject"
+	return e != nil && e.Table == "data_key"
 }
 
 // epochPassed reports whether a new key was wrapped in an epoch that has passed; see

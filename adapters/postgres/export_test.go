@@ -7,3 +7,13 @@ import "time"
 func (e *Projector) Pace(page int, save time.Duration, now func() time.Time) {
 	e.pageSize, e.saveEvery, e.now = page, save, now
 }
+
+// LoseReplies has k take the keys that it made for keys that are not stored, as it
+// does if the reply to storing them was lost.
+func (k *Keyring) LoseReplies() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, d := range k.subjects {
+		d.stored = false
+	}
+}

@@ -202,3 +202,81 @@ func TestKeysElsewhere(t *testing.T) {
 		t.Errorf("opened with the files of another book: %v", err)
 	}
 }
+
+// TestLostReplyOfAKey appends again about a person whose key was stored unnoticed.
+func TestLostReplyOfAKey(t *testing.T) {
+	url := postgrestest.URL(t)
+	keys := postgrestest.Keys(t, url)
+	log := postgrestest.AppenderWith(t, url, keys)
+	mustAppend(t, log, seen("one", "1"))
+	keys.LoseReplies()
+	mustAppend(t, log, seen("two", "1", "2"))
+	for person, token := range names(t, url) {
+		if got := open(t, keys, token)[0]; got != "Name of "+person {
+			t.Errorf("%s is called %q", person, got)
+		}
+	}
+	checkLog(t, postgrestest.Open(t, url, postgres.RoleProjector))
+}
+
+// TestKeysOfAConflict wants no key for people who are named only in what is not
+// booked.
+func TestKeysOfAConflict(t *testing.T) {
+	url := postgrestest.URL(t)
+	log := postgrestest.Appender(t, url)
+	mustAppend(t, log, seen("one", "1"))
+	other := seen("one", "2")
+	other.Body = []byte("other bytes")
+	if r := mustAppend(t, log, other); r.Status != domain.Conflicting {
+		t.Fatalf("status %s", r.Status)
+	}
+	var subjects string
+	err := postgrestest.Open(t, url, postgres.RoleOwner).QueryRowContext(t.Context(), `SELECT string_agg(subject, ' ') FROM data_key`).Scan(&subjects)
+	if err != nil || subjects != "acme/user/1" {
+		t.Errorf("there are keys of %q, %v", subjects, err)
+	}
+	mustAppend(t, log, seen("three", "2")) // whose key was made, and not stored
+	if got := open(t, postgrestest.Keys(t, url), names(t, url)["2"])[0]; got != "Name of 2" {
+		t.Errorf("called %q", got)
+	}
+	checkLog(t, postgrestest.Open(t, url, postgres.RoleProjector))
+}
+
+// TestRotationsAtOnce rotates while another rotation has keys in hand: none is left
+// behind under a key-encryption key that is destroyed.
+func TestRotationsAtOnce(t *testing.T) {
+	url := postgrestest.URL(t)
+	mustAppend(t, postgrestest.Appender(t, url), seen("one", "1"))
+	owner := postgrestest.Open(t, url, postgres.RoleOwner)
+	files, err := postgrestest.Files(t.Context(), owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := owner.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), `SELECT FROM data_key WHERE subject = 'acme/user/1' FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	rotated := make(chan postgres.Rotation, 1)
+	go func() {
+		defer close(rotated)
+		r, err := postgres.Rotate(t.Context(), owner, files.(postgres.RotatedFiles), func(_, _ int64) {})
+		if err != nil {
+			t.Error(err)
+		}
+		rotated <- r
+	}()
+	await(t, owner, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
+		OR EXISTS (SELECT FROM key_epoch WHERE destroyed_at IS NOT NULL)`)
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-rotated; r.Lost != 0 || r.Wrapped != 2 {
+		t.Errorf("%+v", r)
+	}
+	if got := open(t, postgrestest.Keys(t, url), names(t, url)["1"])[0]; got != "Name of 1" {
+		t.Errorf("called %q", got)
+	}
+}

@@ -167,8 +167,10 @@ func flags(list []string) string {
 // other bytes. What it claims is not booked: whether it corrects or repeats the
 // first delivery is for a person to say.
 func (p *prepared) conflicting(ctx context.Context, first string) (*prepared, error) {
-	c := *p
-	c.facts = nil
+	c, keys := *p, *p.keys
+	// Who is named in what is not booked gets no key.
+	keys.used = keys.used[:1:1]
+	c.facts, c.keys = nil, &keys
 	err := c.encode(ctx, []domain.Fact{{Event: domain.IntakeQuarantined{
 		Topic:  p.Topic,
 		Reason: "conflict: delivery " + first + " has the same key and other bytes",

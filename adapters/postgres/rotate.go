@@ -224,11 +224,12 @@ func (w *wrapper) wrap(epoch int, id, old []byte) ([]byte, error) {
 	return seal.Wrap(w.kek, key), nil
 }
 
-// last wraps what was added since the batches, while nobody can add anything. From
-// then on nothing but the new epoch is taken.
+// last wraps what was added since the batches, while nobody can add anything, nor has
+// a row locked that batch would pass over. From then on nothing but the new epoch is
+// taken.
 func (w *wrapper) last(ctx context.Context) (wrapped int64, err error) {
 	err = inTx(ctx, w.owner, nil, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `LOCK TABLE data_key IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+		if _, err := tx.ExecContext(ctx, `LOCK TABLE data_key IN EXCLUSIVE MODE`); err != nil {
 			return err
 		}
 		for {

@@ -144,7 +144,13 @@ func Keys(t testing.TB, url string) *postgres.Keyring {
 // Appender returns a running appender to the log at url.
 func Appender(t testing.TB, url string) *postgres.Appender {
 	t.Helper()
-	a := postgres.NewAppender(Open(t, url, postgres.RoleWriter), Keys(t, url))
+	return AppenderWith(t, url, Keys(t, url))
+}
+
+// AppenderWith is [Appender] with keys that the test has as well.
+func AppenderWith(t testing.TB, url string, keys *postgres.Keyring) *postgres.Appender {
+	t.Helper()
+	a := postgres.NewAppender(Open(t, url, postgres.RoleWriter), keys)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
