@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/lib/pq"
 	"github.com/oklog/ulid/v2"
 	"github.com/shopspring/decimal"
 
@@ -107,7 +106,7 @@ func (m mix) sale(order int, buyer domain.Learner, at time.Time) domain.Event {
 	return domain.SalesSold{
 		Order: "ORD" + strconv.Itoa(order), Number: strconv.Itoa(20_000 + order), Total: total, Currency: "GBP", PaymentStatus: "pending", PaymentType: "one-time",
 		Lines: []domain.SaleLine{{ItemType: "course", Item: strconv.Itoa(4000 + order%m.courses), Name: "Confined Spaces Entry", Quantity: decimal.New(1, 0), Price: total, Amount: total}},
-		Buyer: domain.Buyer{Person: buyer.Person, Name: buyer.Name, Email: buyer.Email},
+		Buyer: domain.Buyer(buyer),
 	}
 }
 
@@ -145,7 +144,7 @@ func (m mix) extend(ctx context.Context, db *sql.DB, n int) (err error) {
 	if err != nil {
 		return err
 	}
-	copied, err := tx.PrepareContext(ctx, pq.CopyIn("log", "position", "id", "kind", "source", "occurred_at", "recorded_at", "delivery", "test", "data", "personal", "leaf", "root"))
+	copied, err := tx.PrepareContext(ctx, `COPY log (position, id, kind, source, occurred_at, recorded_at, delivery, test, data, personal, leaf, root) FROM STDIN`)
 	if err != nil {
 		return err
 	}
