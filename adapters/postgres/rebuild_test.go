@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
 
 	"github.com/daybook-ledger/daybook/adapters/postgres"
@@ -200,6 +201,58 @@ func TestRebuildGoesOn(t *testing.T) {
 				t.Errorf("left behind: %s, %v", left, err)
 			}
 		})
+	}
+}
+
+// TestSwapWaits has somebody read the old tables for so long that more is appended
+// meanwhile than one COPY takes: the swap follows, and ends once they are done.
+func TestSwapWaits(t *testing.T) {
+	p := shelf()
+	w := newWorld(t, p)
+	w.reports(5)
+	w.catchUp(p)
+	reader, err := w.db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Rollback()
+	if _, err := reader.ExecContext(t.Context(), `SELECT FROM shelf.moves`); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := w.projector.RebuildAll(ctx, w.all, nil)
+		ended <- err
+	}()
+	for waits := false; !waits; {
+		if err := w.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'shelf.moves'::regclass)`).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := report(100, "", 0)
+	d.Facts = nil
+	for i := range 2500 {
+		d.Facts = append(d.Facts, domain.Fact{Event: domain.CreditsReported{Line: strings.Repeat("x", 250) + strconv.Itoa(i%7), Template: "318", Remaining: decimal.NewFromInt(int64(i))}})
+	}
+	w.append(d)
+	// It makes a pause, and then follows before it tries again.
+	for folded := 0; folded < 2000; {
+		if err := w.db.QueryRowContext(ctx, `SELECT count(*) FROM shelf_next.moves`).Scan(&folded); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := reader.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	w.catchUp(p)
+	w.read()
+	if got, want := w.verified(p), w.folded(p, int64(len(w.log)), time.Time{}).Digest(); got != want {
+		t.Errorf("verified %s, want %s", got, want)
 	}
 }
 

@@ -40,16 +40,25 @@ type lines struct {
 const copyBytes = 256 << 10
 
 func newStaging(p *projections.Projection, load func(lines)) *staging {
-	s := &staging{folding: newFolding(p), schema: p.Name + "_next", load: load, journal: make(map[projections.Table][]byte)}
-	s.Stream(func(t projections.Table, row *projections.RowText) {
-		text := appendCopy(s.journal[t], row)
-		if len(text) >= copyBytes && s.load != nil {
-			s.load(lines{copyStatement(s.schema, t), text})
-			text = make([]byte, 0, copyBytes+copyBytes/8)
-		}
-		s.journal[t] = text
-	})
+	s := &staging{schema: p.Name + "_next", load: load}
+	s.begin(p)
 	return s
+}
+
+// begin begins at the start of the log, whatever was folded or read so far.
+func (s *staging) begin(p *projections.Projection) {
+	s.folding, s.journal = newFolding(p), make(map[projections.Table][]byte)
+	s.Stream(s.line)
+}
+
+// line takes a row of a journal.
+func (s *staging) line(t projections.Table, row *projections.RowText) {
+	text := appendCopy(s.journal[t], row)
+	if len(text) >= copyBytes && s.load != nil {
+		s.load(lines{copyStatement(s.schema, t), text})
+		text = make([]byte, 0, copyBytes+copyBytes/8)
+	}
+	s.journal[t] = text
 }
 
 // declaration returns a hash of how the tables are declared: rows of others are not
@@ -74,9 +83,7 @@ func (s *staging) open(ctx context.Context, tx *sql.Tx) error {
 	if err != nil || resumed {
 		return err
 	}
-	s.Memory = projections.NewMemory(p)
-	fresh := newStaging(p, s.load)
-	*s = *fresh
+	s.begin(p)
 	if err := createSchema(ctx, tx, s.schema, p); err != nil {
 		return err
 	}

@@ -27,6 +27,11 @@ func (b *build) swap(ctx context.Context, s *staging) error {
 	// From here on rows wait until the transaction that they belong to is there.
 	s.load = nil
 	for {
+		// Whoever reads the old tables, of this projection or of the one that was swapped
+		// before it, may do so for long.
+		if err := b.follow(ctx, s); err != nil {
+			return err
+		}
 		err := b.takePlace(ctx, s)
 		if pq.As(err, pqerror.LockNotAvailable) == nil {
 			return err
@@ -35,10 +40,6 @@ func (b *build) swap(ctx context.Context, s *staging) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(swapPause):
-		}
-		// Whoever reads the old tables may do so for long.
-		if err := b.follow(ctx, s); err != nil {
-			return err
 		}
 	}
 }
