@@ -49,7 +49,7 @@ type HeldDelivery struct {
 	By         string // how it was found: one of the Found constants
 	Erased     bool   // its bytes cannot be opened any more
 	key        seal.ID
-	epoch      int
+	epoch      int // that its key is wrapped in; 0: the key is destroyed
 }
 
 // How a delivery that mentions a person is found.
@@ -172,7 +172,7 @@ func (n *inquest) identify(ctx context.Context, asked Inquiry) error {
 		}
 		d.Identities, wanted = []domain.Identity{asked.Identity}, nil
 		for i, t := range tokens {
-			if emails[t] == asked.Identity && opened[i] != projections.Erased {
+			if emails[t] == asked.Identity && isOpen(opened[i]) {
 				wanted = append(wanted, opened[i])
 			}
 		}
@@ -221,6 +221,10 @@ func (n *inquest) open(ctx context.Context, tokens []string) ([]string, error) {
 	return opened, nil
 }
 
+// isOpen reports whether a text that was opened is not one of those that stand for
+// any that cannot be.
+func isOpen(text string) bool { return text != projections.Erased && text != projections.Unopened }
+
 // facts finds the records that mention the person, and returns their deliveries.
 func (n *inquest) facts(ctx context.Context) (map[ulid.ULID]bool, error) {
 	d := n.dossier
@@ -257,7 +261,7 @@ func (n *inquest) facts(ctx context.Context) (map[ulid.ULID]bool, error) {
 		t := &d.Texts[i]
 		t.Text = opened[i]
 		switch {
-		case t.Text == projections.Erased || t.Text == projections.Unopened:
+		case !isOpen(t.Text):
 		case strings.HasSuffix(t.Path, "email"):
 			d.emails = append(d.emails, t.Text)
 		case strings.HasSuffix(t.Path, "name"):
@@ -305,8 +309,8 @@ type sealedDelivery struct {
 }
 
 func (n *inquest) page(ctx context.Context, after int64) (page []sealedDelivery, err error) {
-	rows, err := n.db.QueryContext(ctx, `SELECT d.position, d.id, d.source, d.topic, d.status, d.received_at, d.header, d.body, k.epoch, k.wrapped
-		FROM delivery d LEFT JOIN data_key k ON k.id = substring(d.body FOR 32)
+	rows, err := n.db.QueryContext(ctx, `SELECT d.position, d.id, d.source, d.topic, d.status, d.received_at, d.header, d.body, k.epoch, k.wrapped, e.destroyed_at IS NOT NULL
+		FROM delivery d LEFT JOIN data_key k ON k.id = substring(d.body FOR 32) LEFT JOIN key_epoch e ON e.epoch = k.epoch
 		WHERE d.position > $1 AND d.position <= $2 ORDER BY d.position LIMIT $3`, after, n.dossier.Head, deliveryPage)
 	if err != nil {
 		return nil, unreachable(err)
@@ -316,7 +320,8 @@ func (n *inquest) page(ctx context.Context, after int64) (page []sealedDelivery,
 		var s sealedDelivery
 		var id string
 		var epoch sql.NullInt32
-		if err := rows.Scan(&s.Position, &id, &s.Source, &s.Topic, &s.Status, &s.ReceivedAt, &s.header, &s.body, &epoch, &s.wrapped); err != nil {
+		var lost bool // a backup brought the key back, and what it is wrapped by is destroyed
+		if err := rows.Scan(&s.Position, &id, &s.Source, &s.Topic, &s.Status, &s.ReceivedAt, &s.header, &s.body, &epoch, &s.wrapped, &lost); err != nil {
 			return nil, err
 		}
 		if s.ID, err = ulid.ParseStrict(id); err != nil {
@@ -325,7 +330,7 @@ func (n *inquest) page(ctx context.Context, after int64) (page []sealedDelivery,
 		if s.key, err = seal.IDOfBytes(s.body); err != nil {
 			return nil, err
 		}
-		s.ReceivedAt, s.Erased, s.epoch = s.ReceivedAt.UTC(), !epoch.Valid, int(epoch.Int32)
+		s.ReceivedAt, s.Erased, s.epoch = s.ReceivedAt.UTC(), !epoch.Valid || lost, int(epoch.Int32)
 		page = append(page, s)
 	}
 	return page, unreachable(rows.Err())
@@ -384,7 +389,7 @@ func (n *inquest) keysOf(ctx context.Context) error {
 		d.Keys = append(d.Keys, k)
 	}
 	for _, s := range d.Deliveries {
-		if !s.Erased {
+		if s.epoch > 0 {
 			d.Keys = append(d.Keys, HeldKey{ID: base64.StdEncoding.EncodeToString(s.key[:]), Epoch: s.epoch})
 		}
 	}

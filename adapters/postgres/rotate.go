@@ -15,6 +15,7 @@ import (
 // RotatedFiles are the key-encryption keys of a book. DestroyKEK leaves nothing of
 // one that is there, and is content with one that is not.
 type RotatedFiles interface {
+	Index() (*seal.Key, error)
 	KEK(epoch int) (*seal.Key, error)
 	MakeKEK(epoch int) (*seal.Key, error)
 	DestroyKEK(epoch int) error
@@ -63,8 +64,12 @@ type Rotation struct {
 // ones, so that nobody can use what is left of destroyed keys in the server's files
 // and in backups. Others may append meanwhile. A rotation that was interrupted is
 // gone on with. Progress is told how many keys are wrapped again, of how many. It
-// wants the pool of the role [RoleOwner].
+// wants the pool of the role [RoleOwner]. In a directory that is not this book's,
+// which has no index key, nothing is begun.
 func Rotate(ctx context.Context, owner *sql.DB, files RotatedFiles, progress func(done, total int64)) (r Rotation, err error) {
+	if _, err := files.Index(); err != nil {
+		return r, err
+	}
 	if r.Epoch, err = beginEpoch(ctx, owner, files); err != nil {
 		return r, err
 	}
