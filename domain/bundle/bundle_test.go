@@ -324,12 +324,26 @@ func TestWriterRefuses(t *testing.T) {
 			t.Errorf("%s: closed", name)
 		}
 	}
-	w, err := bundle.NewWriter(io.Discard, bundle.Meta{Origin: "o", From: 1, To: 1, Epoch: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(tree.Hash{}); err == nil {
-		t.Error("closed without its records")
+	for name, f := range map[string]func(w *bundle.Writer) error{
+		"large note": func(w *bundle.Writer) error { return w.Checkpoint(make([]byte, 1<<20+1)) },
+		"large body": func(w *bundle.Writer) error {
+			r := record(1)
+			return errors.Join(w.Delivery(&delivery, nil, make([]byte, 16<<20+1)), w.Record(r, leafOf(r)))
+		},
+		"certificates": func(w *bundle.Writer) (err error) {
+			for range 101 {
+				err = w.Certificate(nil, [32]byte{})
+			}
+			return err
+		},
+		"no records": func(w *bundle.Writer) error { return w.Close(tree.Hash{}) },
+	} {
+		w, err := bundle.NewWriter(io.Discard, bundle.Meta{Origin: "o", From: 1, To: 1, Epoch: 1, Bodies: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f(w); err == nil {
+			t.Errorf("%s: written", name)
 	}
 }
 

@@ -58,6 +58,7 @@ func NewWriter(to io.Writer, m Meta) (*Writer, error) {
 // Checkpoint adds a signed checkpoint. They come by size.
 func (w *Writer) Checkpoint(note []byte) error {
 	w.end.Checkpoints++
+	w.atMost("checkpoints", w.end.Checkpoints, maxCheckpoints)
 	w.member(fmt.Sprintf("checkpoints/%06d.txt", w.end.Checkpoints), note)
 	return w.err
 }
@@ -65,10 +66,17 @@ func (w *Writer) Checkpoint(note []byte) error {
 // Certificate adds a balance certificate and what its rows are salted with.
 func (w *Writer) Certificate(note []byte, salt [32]byte) error {
 	w.end.Certificates++
+	w.atMost("certificates", w.end.Certificates, maxCertificates)
 	name := fmt.Sprintf("certificates/%06d.", w.end.Certificates)
 	w.member(name+"txt", note)
 	w.member(name+"salt", append(hex.AppendEncode(nil, salt[:]), '\n'))
 	return w.err
+}
+
+func (w *Writer) atMost(what string, n, limit int64) {
+	if n > limit && w.err == nil {
+		w.err = domain.Errorf(domain.Invalid, "write bundle", "there are more %s than %d, which no reader takes", what, limit)
+	}
 }
 
 // Delivery adds the delivery of the next record, with its sealed header and body
@@ -145,6 +153,9 @@ func (w *Writer) Close(root tree.Hash) error {
 }
 
 func (w *Writer) member(name string, content []byte) {
+	if limit := limitOf(name); int64(len(content)) > limit && w.err == nil {
+		w.err = domain.Errorf(domain.Invalid, "write bundle", "%s has %d bytes, and no reader takes more than %d", name, len(content), limit)
+	}
 	w.write(header(name, int64(len(content))))
 	w.write(content)
 	w.write(padding(int64(len(content))))

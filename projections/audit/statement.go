@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/daybook-ledger/daybook/domain"
@@ -77,17 +78,29 @@ func (r *StatementReport) describe(c certificate.Certificate) {
 	r.Projection, r.Version, r.Digest, r.Tables, r.Totals = p.Name, p.Version, p.Digest, p.Tables, p.Totals
 }
 
-// compare compares the certificate with the checkpoints of its size that the
-// auditor holds.
+// compare compares the certificate with the checkpoints that the auditor holds, of
+// which those of its size can be.
 func (r *StatementReport) compare(c certificate.Certificate, o Options) {
+	compared := false
 	for _, name := range slices.Sorted(keysOf(o.Checkpoints)) {
 		held, err := checkpoint.Unverified(o.Checkpoints[name])
-		if err == nil && held.Size == c.Position && held.Origin == c.Origin && held.Root != c.Root {
-			r.fail(Finding{
-				Position: c.Position, Where: name, Reason: "it is of another log: the root differs",
-				Found: base64.StdEncoding.EncodeToString(held.Root[:]), Claimed: r.Root,
-			})
+		differs := func(reason, found, claimed string) {
+			r.fail(Finding{Position: c.Position, Where: name, Reason: reason, Found: found, Claimed: claimed})
 		}
+		switch {
+		case err != nil:
+			differs(err.Error(), "", "")
+		case held.Size != c.Position:
+			continue
+		case held.Origin != c.Origin:
+			differs("it is of another log", fmt.Sprintf("%.300q", held.Origin), c.Origin)
+		case held.Root != c.Root:
+			differs("it is of another log: the root differs", base64.StdEncoding.EncodeToString(held.Root[:]), r.Root)
+		}
+		compared = true
+	}
+	if len(o.Checkpoints) > 0 && !compared {
+		r.miss(fmt.Sprintf("none of the checkpoints is about %d records: only a bundle shows whether this is of the same log", c.Position))
 	}
 }
 

@@ -88,6 +88,14 @@ func TestStatement(t *testing.T) {
 		if r := audit.Statement(file, held); r.Result != domain.Fail || r.Findings[0].Where != "mine" {
 			t.Errorf("%s: with the checkpoint of another log: %+v", name, r)
 		}
+		held.Checkpoints["mine"] = l.checkpoint(t, k, l.n, 2)
+		if r := audit.Statement(file, held); r.Result != domain.Fail || r.Findings[0].Where != "mine" {
+			t.Errorf("%s: with the checkpoint of another epoch: %+v", name, r)
+		}
+		held.Checkpoints["mine"] = l.checkpoint(t, k, l.n-1, 1)
+		if r := audit.Statement(file, held); r.Result != domain.Incomplete || len(r.Missing) != 1 {
+			t.Errorf("%s: with a checkpoint that nothing is compared with: %+v", name, r)
+		}
 	}
 }
 
