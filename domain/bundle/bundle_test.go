@@ -344,6 +344,7 @@ func TestWriterRefuses(t *testing.T) {
 		}
 		if err := f(w); err == nil {
 			t.Errorf("%s: written", name)
+		}
 	}
 }
 
