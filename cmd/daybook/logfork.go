@@ -40,8 +40,8 @@ providers send it again, or fetch it: "daybook source backfill".`,
 				if err != nil {
 					return err
 				}
-				return d.withAppender(cmd.Context(), func(log *postgres.Appender, _ *sql.DB, _ *postgres.Keyring) error {
-					return a.fork(cmd.Context(), s, log, fork)
+				return d.withAppender(cmd.Context(), func(log *postgres.Appender, db *sql.DB, keys *postgres.Keyring) error {
+					return a.fork(cmd.Context(), s, &openLog{database: d, appender: log, db: db, keys: keys}, fork)
 				})
 			})
 		},
@@ -88,8 +88,8 @@ func (a *app) planFork(ctx context.Context, s *signing, fork domain.LogForked) (
 }
 
 // fork opens the epoch, signs it, and says so.
-func (a *app) fork(ctx context.Context, s *signing, log *postgres.Appender, fork domain.LogForked) error {
-	receipt, err := log.Append(ctx, domain.Delivery{
+func (a *app) fork(ctx context.Context, s *signing, l *openLog, fork domain.LogForked) error {
+	receipt, err := l.appender.Append(ctx, domain.Delivery{
 		ID: ulid.Make(), Source: domain.SourceLog, ReceivedAt: time.Now().UTC().Truncate(time.Microsecond), Verified: "operator",
 		Body: []byte(fork.Checkpoint),
 		Translation: domain.Translation{
@@ -102,12 +102,20 @@ func (a *app) fork(ctx context.Context, s *signing, log *postgres.Appender, fork
 	origin, size, _, _ := fork.Lost()
 	a.warn("the log goes on from record %d in epoch %d; it was signed up to record %d of %s", fork.Size, fork.Epoch, size, origin)
 	a.warn("every server takes deliveries in again within a minute")
+	if err := a.writeReceipt(receipt); err != nil {
+		return err
+	}
+	// A server that runs read-only recorded them in vain when it started.
+	if err := l.recordErased(ctx, a.logger()); err != nil {
+		a.warn("erasures are not recorded again yet, the next command that writes does: %s", err)
+	}
 	if _, _, err := s.Sign(ctx); err != nil {
 		return err
 	}
 	s.Publish(ctx)
-	if err := a.writeJSON(receipt); err != nil {
-		return err
+	if err := s.Status().Failed(); err != nil {
+		return domain.Errorf(domain.CodeOf(err), "fork", "the epoch is open, and its checkpoint not everywhere: %w", err).
+			WithHint(cmp.Or(domain.HintOf(err), "Run again until it is: daybook checkpoint sign"))
 	}
-	return s.Status().Failed()
+	return nil
 }

@@ -26,7 +26,7 @@ type decisionFlags struct {
 
 func (f *decisionFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.basis, "basis", "", "legal basis and the reference of the request; do not name the person")
-	cmd.Flags().StringVar(&f.by, "by", "", "who decides it (default: you)")
+	cmd.Flags().StringVar(&f.by, "by", "", "who decides it (default: who is logged in)")
 }
 
 // check refuses a decision that says too little, or names the person it is about:
@@ -312,7 +312,7 @@ view directory/erasures shows who waits for a decision.`,
 				if err != nil {
 					return err
 				}
-				return a.writeJSON(receipt)
+				return a.writeReceipt(receipt)
 			})
 		},
 	}

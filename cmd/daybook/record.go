@@ -107,7 +107,7 @@ reference, or by hand, before you know.`,
 	flags.StringVar(&f.expires, "expires", "", "when they expire: a date (at its end, UTC) or an RFC 3339 time")
 	flags.StringVar(&f.reference, "reference", "", "what tells this grant from others for ever, such as an invoice number")
 	flags.StringVar(&f.reason, "reason", "", "why; do not name people")
-	flags.StringVar(&f.by, "by", "", "who grants them (default: you)")
+	flags.StringVar(&f.by, "by", "", "who grants them (default: who is logged in)")
 	flags.BoolVar(&f.send, "send", false, "have Tahdah grant them")
 	flags.BoolVar(&f.yes, "yes", false, "send without asking")
 	return cmd

@@ -225,7 +225,7 @@ func TestRestored(t *testing.T) {
 	p.checkReadOnly(t)
 	mustRun(t, url, exitUsage, "log", "fork")
 	out, said := mustRun(t, url, exitDone, "log", "fork", "--reason", "disk lost", "--by", "marta")
-	if !strings.Contains(out, `"kind":"log.forked.v1"`) || !strings.Contains(said, "epoch 2") {
+	if !strings.Contains(out, "log.forked.v1") || !strings.Contains(said, "epoch 2") {
 		t.Errorf("fork printed %s%s", out, said)
 	}
 	p.await(t, "takes deliveries in again")

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/daybook-ledger/daybook/domain"
 )
 
 // warn says something on stderr that is not data.
@@ -19,6 +21,17 @@ func (a *app) writeJSON(v any) error {
 	enc := json.NewEncoder(a.stdout)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
+}
+
+// writeReceipt says what was recorded: as JSON the receipt, else a line per record.
+func (a *app) writeReceipt(r domain.Receipt) error {
+	if a.output != "table" {
+		return a.writeJSON(r)
+	}
+	for _, record := range r.Records {
+		fmt.Fprintf(a.stdout, "record %d  %s  %s\n", record.Position, record.ID, record.Kind)
+	}
+	return nil
 }
 
 // A progress shows on stderr how far long work has come: on a terminal one line
