@@ -38,10 +38,10 @@ Audits bundles, balance certificates and single balances offline, and prints OK,
 FAIL with what is wrong and where, or INCOMPLETE with what is missing. Exit status:
 0 all are OK, 3 one is not, 2 usage, 1 it could not be read. FILE may be "-".
 
-  daybook-audit -key keys.txt book.tar
-  zstd -dc book.tar.zst | daybook-audit -key keys.txt -
-  daybook-audit -key keys.txt -view 'credits/balances?as_of=2026-03-31' book.tar
-  daybook-audit -key keys.txt credits.certificate balance.txt
+  daybook-audit -key log.vkey book.tar
+  zstd -dc book.tar.zst | daybook-audit -key log.vkey -
+  daybook-audit -key log.vkey -view 'credits/balances?as_of=2026-03-31' book.tar
+  daybook-audit -key log.vkey credits.certificate balance.txt
 
 `
 
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	list := func(to *[]string) func(string) error {
 		return func(s string) error { *to = append(*to, s); return nil }
 	}
-	flags.Func("key", "verifier `key` of the log or of a witness, or a file of them; may be repeated", list(&c.Keys))
+	flags.Func("key", "public `key` of the log or of a witness, or a file of such keys; may be repeated", list(&c.Keys))
 	flags.Func("checkpoint", "`file` of a signed checkpoint that you hold; may be repeated", list(&c.Checkpoints))
 	flags.Func("view", "`question` to the balances that come out, such as credits/balances; may be repeated", list(&c.Views))
 	flags.StringVar(&c.Format, "o", "table", "`form`: table, json, or csv or ndjson of one view")

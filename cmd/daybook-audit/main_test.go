@@ -12,9 +12,9 @@ import (
 	"github.com/daybook-ledger/daybook/domain/tree"
 )
 
-// emptyBook returns a bundle of a log that has no records yet, and the key of who
-// signed that.
-func emptyBook(t *testing.T) (file []byte, vkey string) {
+// emptyBook returns a bundle of a log that has no records yet, the checkpoint in it,
+// and the key of who signed that.
+func emptyBook(t *testing.T) (file, signed []byte, vkey string) {
 	t.Helper()
 	skey, vkey, err := checkpoint.GenerateLogKey(bytes.NewReader(make([]byte, 32)), "daybook/test")
 	if err != nil {
@@ -40,11 +40,11 @@ func emptyBook(t *testing.T) (file []byte, vkey string) {
 	if err := w.Close(root); err != nil {
 		t.Fatal(err)
 	}
-	return b.Bytes(), vkey
+	return b.Bytes(), msg, vkey
 }
 
 func TestRun(t *testing.T) {
-	file, vkey := emptyBook(t)
+	file, signed, vkey := emptyBook(t)
 	name := filepath.Join(t.TempDir(), "book.tar")
 	if err := os.WriteFile(name, file, 0o600); err != nil {
 		t.Fatal(err)
@@ -63,7 +63,9 @@ func TestRun(t *testing.T) {
 		{name, nil, 3, "no key was given"},
 		{"-key " + vkey + " -", file[:700], 3, "-: FAIL"},
 		{"-key " + vkey + " -", []byte("\x1b[2J no bundle"), 3, "FAIL"},
-		{"-key nothing " + name, nil, 2, "neither a verifier key nor a file"},
+		{"-key " + vkey + " -", []byte("c2sp.org/tlog-proof@v1\nindex 6\n"), 2, "daybook checkpoint verify"},
+		{"-key " + vkey + " -", signed, 2, "daybook checkpoint verify"},
+		{"-key nothing " + name, nil, 2, "neither a public key nor a file"},
 		{"-view credits/nothing " + name, nil, 2, "there is no view"},
 		{"-o xml " + name, nil, 2, "is not known"},
 		{"-what " + name, nil, 2, "usage: "},

@@ -26,10 +26,10 @@ bundle. Exit status 3 unless all are OK. FILE may be "-".
 
 A view is shown as it comes out of the bundle, with names [sealed]: it needs no key.
 The question has the form that the API has behind /v1/.`,
-		Example: `  daybook audit book.tar --key keys.txt
-  daybook audit book.tar --key keys.txt --checkpoint mine.txt --view 'credits/balances?as_of=2026-03-31'
-  daybook audit book.tar --key keys.txt --view 'credits/balances?limit=0' -o csv > balances.csv
-  daybook audit credits.certificate balance.txt --key keys.txt --json`,
+		Example: `  daybook audit book.tar --key log.vkey
+  daybook audit book.tar --key log.vkey --checkpoint january.checkpoint --view 'credits/balances?as_of=2026-03-31'
+  daybook audit book.tar --key log.vkey --view 'credits/balances?limit=0' -o csv > balances.csv
+  daybook audit credits.certificate balance.txt --key log.vkey --json`,
 		// The configuration may be wrong, or somebody else's: it says nothing here.
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			a.started = true
@@ -52,7 +52,7 @@ The question has the form that the API has behind /v1/.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&c.Keys, "key", nil, "verifier key of the log or of a witness, or a file of them; may be repeated")
+	flags.StringArrayVar(&c.Keys, "key", nil, "public key of the log or of a witness, or a file of such keys; may be repeated")
 	flags.StringArrayVar(&c.Checkpoints, "checkpoint", nil, "file of a signed checkpoint that you hold; may be repeated")
 	flags.StringArrayVar(&c.Views, "view", nil, "question to the balances that come out, such as credits/balances; may be repeated")
 	return cmd

@@ -114,7 +114,7 @@ identifies the row, in the order of the columns: source and line of
 credits/balances, say; position and n of a journal. A table that has no view is
 named by itself, such as sales/amounts.`,
 		Example: `  daybook export balance credits/balances acme-tahdah 70412 --out balance.txt
-  daybook audit balance.txt --key keys.txt`,
+  daybook audit balance.txt --key log.vkey`,
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: completeViews,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -149,6 +149,16 @@ func tableNamed(path string) (*projections.Projection, projections.Table, error)
 		WithHint("The tables are: " + strings.Join(known, ", ") + ".")
 }
 
+// whereRows says where the keys of a table's rows are shown.
+func whereRows(p *projections.Projection, t projections.Table) string {
+	for _, v := range p.Views {
+		if v.Table.Name() == t.Name() {
+			return "See: daybook view " + p.Name + "/" + v.Name
+		}
+	}
+	return "No view shows this table; its rows are in the schema " + p.Name + ": daybook db psql"
+}
+
 func (a *app) exportBalance(ctx context.Context, p *projections.Projection, t projections.Table, key []string, out string) error {
 	columns := t.Columns()[:t.KeyColumns()]
 	if len(key) != len(columns) {
@@ -171,7 +181,7 @@ func (a *app) exportBalance(ctx context.Context, p *projections.Projection, t pr
 	return a.certify(ctx, p, t, watch, func(c certificate.Certificate, secret string, note []byte) error {
 		if row == nil {
 			return domain.Errorf(domain.NotFound, "", "%s/%s has no row %s", p.Name, t.Name(), strings.Join(key, " ")).
-				WithHint("See: daybook view " + p.Name)
+				WithHint(whereRows(p, t))
 		}
 		proof, err := tree.ProveLeaf(leaves, index)
 		if err != nil {

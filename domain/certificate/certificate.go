@@ -221,7 +221,7 @@ func (c Certificate) Sign(signer note.Signer) ([]byte, error) {
 }
 
 // Open reads a note and verifies the signatures by the given keys. It returns the
-// certificate and the names of the keys that signed it; with none of them, and
+// certificate and the keys that signed it, NAME+ID; with none of them, and
 // with none given, that is an error with code [domain.Unauthenticated], and the
 // certificate is returned all the same, for saying what it claims.
 func Open(msg []byte, keys ...note.Verifier) (c Certificate, by []string, err error) {
@@ -245,7 +245,7 @@ func Open(msg []byte, keys ...note.Verifier) (c Certificate, by []string, err er
 		return c, nil, domain.Errorf(domain.Unauthenticated, "open certificate", "none of the keys given signed it; it is signed by %s", names(n.UnverifiedSigs))
 	}
 	for _, s := range n.Sigs {
-		by = append(by, s.Name)
+		by = append(by, fmt.Sprintf("%s+%08x", s.Name, s.Hash))
 	}
 	return c, by, nil
 }

@@ -72,7 +72,7 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(example(), c); diff != "" || len(by) != 1 || by[0] != "log" {
+	if diff := cmp.Diff(example(), c); diff != "" || len(by) != 1 || by[0] != fmt.Sprintf("log+%08x", verifier.KeyHash()) {
 		t.Errorf("by %q (-want +got):\n%s", by, diff)
 	}
 	if c, _, err := certificate.Open(msg, other); domain.CodeOf(err) != domain.Unauthenticated || c.Position != 122 {

@@ -47,7 +47,7 @@ func Projections() []*projections.Projection {
 // A Command is one call of either program.
 type Command struct {
 	Files       []string // to audit; "-" is Stdin
-	Keys        []string // verifier keys, or files that hold one a line
+	Keys        []string // public keys, or files that hold one a line
 	Checkpoints []string // files of signed checkpoints that the auditor holds
 	Views       []string // questions, as they stand in a URL behind /v1/
 	Format      string   // table, json, ndjson or csv
@@ -121,7 +121,7 @@ func (c Command) options() (o audit.Options, err error) {
 	return o, nil
 }
 
-// readKeys returns the verifier key that a text is, or those in the file that it
+// readKeys returns the public key that a text is, or those in the file that it
 // names.
 func readKeys(text string) ([]note.Verifier, error) {
 	key, wrong := checkpoint.NewVerifier(text)
@@ -130,8 +130,8 @@ func readKeys(text string) ([]note.Verifier, error) {
 	}
 	lines, err := os.ReadFile(text)
 	if err != nil {
-		return nil, domain.Errorf(domain.Usage, "", "%.100q is neither a verifier key nor a file of them: %w", text, wrong).
-			WithHint("A key is one line, NAME+ID+KEY, as \"daybook checkpoint show\" prints it.")
+		return nil, domain.Errorf(domain.Usage, "", "%.100q is neither a public key nor a file of such keys: %w", text, wrong).
+			WithHint("A key is one line, NAME+ID+KEY, as \"daybook checkpoint show --key\" prints it.")
 	}
 	var keys []note.Verifier
 	for line := range strings.Lines(string(lines)) {
@@ -145,7 +145,7 @@ func readKeys(text string) ([]note.Verifier, error) {
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, domain.Errorf(domain.Usage, "", "%s holds no verifier key", text)
+		return nil, domain.Errorf(domain.Usage, "", "%s holds no public key", text)
 	}
 	return keys, nil
 }
@@ -162,8 +162,11 @@ func (c Command) file(ctx context.Context, name string, o audit.Options) (err er
 		from = f
 	}
 	r := bufio.NewReaderSize(from, 1<<20)
-	begin, _ := r.Peek(64) // what cannot be read shows again
+	begin, _ := r.Peek(4 << 10) // what cannot be read shows again
 	switch {
+	case checkpoint.IsProof(begin), checkpoint.IsConsistency(begin), isCheckpoint(begin):
+		return domain.Errorf(domain.Usage, "", "%s is a checkpoint, or a proof under one, and says nothing of balances", name).
+			WithHint("Check it with \"daybook checkpoint verify\"; give a checkpoint that you hold as what a bundle has to fit: --checkpoint FILE")
 	case bytes.HasPrefix(begin, []byte(certificate.FirstLine+"\n")), bytes.HasPrefix(begin, []byte(certificate.RowLine+"\n")):
 		text, err := io.ReadAll(io.LimitReader(r, maxText+1))
 		if err != nil {
@@ -184,6 +187,11 @@ func (c Command) file(ctx context.Context, name string, o audit.Options) (err er
 		return err
 	}
 	return c.bundle(name, report, answers)
+}
+
+func isCheckpoint(b []byte) bool {
+	_, err := checkpoint.Unverified(b)
+	return err == nil
 }
 
 // maxText is how large a certificate or a row may be.

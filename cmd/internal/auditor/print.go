@@ -187,7 +187,7 @@ func statementLines(r *audit.StatementReport) []line {
 		list,
 		line{"log", fmt.Sprintf("%s at record %d", r.Origin, r.Position)},
 		line{"root", r.Root},
-		line{"signed", signedBy(r.By)},
+		line{"signature", signedBy(r.By)},
 		line{r.Projection, fmt.Sprintf("version %d: %s · %s", r.Version, r.Digest, tableText(r.Tables))},
 	)
 	if r.Row != nil {
