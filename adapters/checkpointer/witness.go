@@ -125,7 +125,8 @@ func (c *Checkpointer) witness(ctx context.Context, w Witness, s checkpoint.Sign
 		case status == http.StatusUnprocessableEntity:
 			return "", size, witnessRefused("it does not see how %d records follow from the %d that it has seen", s.Size, size)
 		case status == http.StatusNotFound, status == http.StatusForbidden:
-			return "", size, witnessFailed("it answered %d: it does not know %s, or not our key", status, s.Origin)
+			return "", size, witnessFailed("it answered %d: it does not know %s, or not our key", status, s.Origin).
+				WithHint("Have whoever runs it start it with --log ORIGIN=VKEY for this origin and our present key: daybook checkpoint show")
 		default:
 			return "", size, witnessFailed("it answered %d %s", status, http.StatusText(status))
 		}
@@ -190,7 +191,7 @@ func cosignature(w Witness, s checkpoint.Signed, lines []byte) (string, error) {
 	return "", witnessFailed("its answer holds no signature of its key")
 }
 
-func witnessFailed(format string, args ...any) error {
+func witnessFailed(format string, args ...any) *domain.Error {
 	return domain.Errorf(domain.Unavailable, "witness", format, args...)
 }
 

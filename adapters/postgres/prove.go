@@ -94,7 +94,7 @@ func ReadRecord(ctx context.Context, q querier, position int64) (*domain.Record,
 		return nil, err
 	}
 	if r == nil {
-		return nil, domain.Errorf(domain.NotFound, "", "there is no record %d", position).WithHint("See: daybook view log/records sort=-position")
+		return nil, domain.Errorf(domain.NotFound, "", "there is no record %d", position).WithHint("The newest is the first of: daybook log list")
 	}
 	envelope, err := ReadEnvelope(ctx, q, r.Delivery)
 	if err != nil {

@@ -50,7 +50,7 @@ that was not checked.`,
 			})
 		},
 	}
-	cmd.Flags().Int64Var(&p.from, "from", 0, "prove that the log continues what it was at this number of records")
+	cmd.Flags().Int64Var(&p.from, "from", 0, "prove that the log continues what it was at this number of records: the second line of an older checkpoint")
 	cmd.Flags().Int64Var(&p.to, "to", 0, "number of records of the checkpoint (default: the newest)")
 	cmd.Flags().StringVar(&p.under, "under", "", "file of the signed checkpoint, or of a proof under it (default: the newest that is kept)")
 	cmd.Flags().StringVar(&p.out, "out", "", "file to write, or directory of files POSITION.tlog-proof (default: standard output)")
@@ -171,6 +171,10 @@ func (a *app) proveRecords(ctx context.Context, db *sql.DB, what string, under c
 // proveGrowth writes the proof that the checkpoint continues the log as it was
 // at an earlier size.
 func (a *app) proveGrowth(ctx context.Context, db *sql.DB, from int64, under checkpoint.Signed, out string) error {
+	if from > under.Size {
+		return domain.Errorf(domain.Usage, "prove", "--from is %d, and the checkpoint is of %d records", from, under.Size).
+			WithHint("SIZE is the second line of the older checkpoint.")
+	}
 	hashes, err := postgres.ProveConsistency(ctx, db, from, under.Checkpoint)
 	if err != nil {
 		return err

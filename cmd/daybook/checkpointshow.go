@@ -27,7 +27,7 @@ how many records of the log it does not cover yet. Auditors need the public key,
 It exits with status 3 if the log is not the one that was signed.`,
 		Example: `  daybook checkpoint show
   daybook checkpoint show --key > log.vkey
-  daybook checkpoint show --note > march.checkpoint
+  daybook checkpoint show --note > january.checkpoint
   daybook checkpoint show --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -68,11 +68,11 @@ func (a *app) writeNewestNote(ctx context.Context, s *signing) error {
 // shownColumns are what is said of each place that keeps a checkpoint.
 var shownColumns = []projections.Column{
 	{Name: "place", Type: projections.TypeText},
-	{Name: "origin", Type: projections.TypeText},
 	{Name: "size", Type: projections.TypeInteger, Optional: true},
 	{Name: "behind", Type: projections.TypeInteger, Optional: true},
-	{Name: "root", Type: projections.TypeText},
 	{Name: "at", Type: projections.TypeTime, Optional: true},
+	{Name: "origin", Type: projections.TypeText},
+	{Name: "root", Type: projections.TypeText},
 	{Name: "signed_by", Type: projections.TypeText},
 	{Name: "error", Type: projections.TypeText},
 }
@@ -87,15 +87,15 @@ func (a *app) showCheckpoints(ctx context.Context, s *signing) error {
 		return err
 	}
 	row := func(place string, c checkpoint.Signed, at time.Time, by string, failed error) []projections.Cell {
-		cells := []projections.Cell{{Text: place}, {Text: c.Origin}, {Null: true}, {Null: true}, {}, {Null: true}, {Text: by}, {}}
+		cells := []projections.Cell{{Text: place}, {Null: true}, {Null: true}, {Null: true}, {Text: c.Origin}, {}, {Text: by}, {}}
 		if c.Origin != "" {
-			cells[2], cells[4] = projections.Cell{Text: strconv.FormatInt(c.Size, 10)}, projections.Cell{Text: c.Root.String()}
+			cells[1], cells[5] = projections.Cell{Text: strconv.FormatInt(c.Size, 10)}, projections.Cell{Text: c.Root.String()}
 			if _, of, ok := checkpoint.SplitOrigin(c.Origin); ok && of == epoch {
-				cells[3] = projections.Cell{Text: strconv.FormatInt(end.Size()-c.Size, 10)}
+				cells[2] = projections.Cell{Text: strconv.FormatInt(end.Size()-c.Size, 10)}
 			}
 		}
 		if !at.IsZero() {
-			cells[5] = projections.Cell{Text: at.UTC().Format(time.RFC3339)}
+			cells[3] = projections.Cell{Text: at.UTC().Format(time.RFC3339)}
 		}
 		if failed != nil {
 			cells[7].Text = failed.Error()
@@ -116,13 +116,35 @@ func (a *app) showCheckpoints(ctx context.Context, s *signing) error {
 	for _, w := range s.AskWitnesses(ctx, known[0].Signed) {
 		rows = append(rows, row("witness "+w.Where, w.Signed, w.At, signers(w.Signed), w.Err))
 	}
-	if err := a.printWhole(render.Answer{View: "checkpoint", Columns: shownColumns, Rows: rows}); err != nil {
+	if err := a.printShown(rows); err != nil {
 		return err
 	}
 	for _, vkey := range s.vkeys {
 		a.warn("key  %s", vkey)
 	}
 	return differs
+}
+
+// printShown prints the places. In a table what is wrong with one stands below it, in
+// full, wherever the table has to end.
+func (a *app) printShown(rows [][]projections.Cell) error {
+	if a.output != "table" {
+		return a.printWhole(render.Answer{View: "checkpoint", Columns: shownColumns, Rows: rows})
+	}
+	last := len(shownColumns) - 1
+	table := make([][]projections.Cell, len(rows))
+	for i, row := range rows {
+		table[i] = row[:last]
+	}
+	if err := a.print(render.Answer{View: "checkpoint", Columns: shownColumns[:last], Rows: table}); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if wrong := row[last].Text; wrong != "" {
+			a.warn("%s: %s", row[0].Text, wrong)
+		}
+	}
+	return nil
 }
 
 // signers names the keys whose signatures were verified.

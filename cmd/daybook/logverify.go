@@ -44,7 +44,7 @@ tells. Compared are the checkpoints of the configured sinks and those given with
 It says OK, FAIL (the first position that is wrong, and both hashes) or INCOMPLETE
 (what is missing to be sure), and exits with status 3 unless it is OK.`,
 		Example: `  daybook log verify
-  daybook log verify --checkpoint checkpoint.txt --key "$(cat daybook.vkey)"
+  daybook log verify --checkpoint january.checkpoint --key log.vkey
   daybook log verify --receipt receipt.json --json
   daybook log verify --from 100000 --to 200000`,
 		Args: cobra.NoArgs,
@@ -108,7 +108,11 @@ func logVerdict(v postgres.LogVerification) error {
 	case domain.OK:
 		return nil
 	case domain.Fail:
-		return domain.Errorf(domain.Differs, "log verify", "FAIL: %s; %d more", v.Findings[0], int64(len(v.Findings)-1)+v.More).
+		more := ""
+		if n := int64(len(v.Findings)-1) + v.More; n > 0 {
+			more = fmt.Sprintf("; %d more", n)
+		}
+		return domain.Errorf(domain.Differs, "log verify", "FAIL: %s%s", v.Findings[0], more).
 			WithHint("Keep the database as it is, find out who could write to it, and compare with a backup and with checkpoints and receipts.")
 	}
 	return domain.Errorf(domain.Differs, "log verify", "INCOMPLETE: %s", strings.Join(v.Missing, "; ")).

@@ -125,7 +125,7 @@ ledger entries, trust-group membership and certification status.`,
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", "", "configuration file (DAYBOOK_CONFIG; default daybook.toml, if there is one)")
-	flags.StringVar(&a.stateDir, "state", "", "where the private PostgreSQL lives (DAYBOOK_STATE_DIR)")
+	flags.StringVar(&a.stateDir, "state", "", "directory of the private PostgreSQL, keys and checkpoints (DAYBOOK_STATE_DIR)")
 	flags.StringVarP(&a.output, "output", "o", "table", "form of what is printed: table, json, ndjson or csv")
 	flags.BoolVar(&a.json, "json", false, "short for --output json")
 	root.AddCommand(

@@ -59,11 +59,11 @@ func decisionsAbout(ctx context.Context, db *sql.DB, identities []domain.Identit
 // erasureColumns are what is said of each erasure.
 var erasureColumns = []projections.Column{
 	{Name: "erasure", Type: projections.TypeText},
-	{Name: "requested_at", Type: projections.TypeTime},
+	{Name: "state", Type: projections.TypeText}, // requested, effective or final
 	{Name: "identities", Type: projections.TypeText},
+	{Name: "requested_at", Type: projections.TypeTime},
 	{Name: "keys", Type: projections.TypeInteger},
 	{Name: "alive", Type: projections.TypeInteger}, // keys that are not destroyed: none, or it is not effective
-	{Name: "state", Type: projections.TypeText},    // requested, effective or final
 	{Name: "final_at", Type: projections.TypeTime, Optional: true},
 	{Name: "epoch", Type: projections.TypeInteger},
 	{Name: "basis", Type: projections.TypeText},
@@ -95,7 +95,7 @@ directory/erasures.`,
 			if err != nil {
 				return err
 			}
-			return a.printWhole(render.Answer{View: "erasures", Columns: erasureColumns, Rows: rows})
+			return a.print(render.Answer{View: "erasures", Columns: erasureColumns, Rows: rows})
 		},
 	}
 }
@@ -129,10 +129,10 @@ func (d *database) erasures(ctx context.Context) (rows [][]projections.Cell, err
 		}
 		rows = append(rows, []projections.Cell{
 			{Text: e.ID},
-			projections.TimeCell(e.At),
-			{Text: strings.Join(identityTexts(e.Identities), " ")},
-			countCell(len(e.Keys)), countCell(alive),
 			{Text: state},
+			{Text: strings.Join(identityTexts(e.Identities), " ")},
+			projections.TimeCell(e.At),
+			countCell(len(e.Keys)), countCell(alive),
 			projections.TimeCell(final), countCell(e.Epoch),
 			{Text: e.Basis},
 			{Text: e.By},
@@ -207,7 +207,7 @@ func (a *app) wroteRotation(r postgres.Rotation) error {
 			Destroyed []int `json:"destroyed"`
 		}{r.Epoch, r.Wrapped, r.Lost, append([]int{}, r.Destroyed...)})
 	}
-	fmt.Fprintf(a.stdout, "epoch %d: %d keys wrapped again; destroyed the key-encryption keys of the epochs %s\n", r.Epoch, r.Wrapped, strings.Trim(fmt.Sprint(r.Destroyed), "[]"))
+	fmt.Fprintf(a.stdout, "epoch %d: %d keys wrapped again; destroyed the key-encryption keys of epoch %s\n", r.Epoch, r.Wrapped, strings.Trim(fmt.Sprint(r.Destroyed), "[]"))
 	if r.Lost > 0 {
 		a.warn("%d keys cannot be opened any more: the key-encryption key that wraps them is not here", r.Lost)
 	}

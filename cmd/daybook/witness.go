@@ -34,9 +34,10 @@ from the one it cosigned last, by the proof that comes with it, and so nobody ca
 shown two histories that both bear its signature. It needs neither database nor log.
 
 --state is where it keeps its key, made at the first start, and what it cosigned last:
-without that it would believe anything. --log names a log as ORIGIN=VKEY, both as
-"daybook checkpoint show" prints them; without the epoch at its end, every epoch of the
-log is followed. While a log replaces its key, give it twice.
+without that it would believe anything. --log names a log as ORIGIN=VKEY: VKEY is the
+public key that "daybook checkpoint show --key" prints, ORIGIN the name before its
+first "+", which follows the log in every epoch; with an epoch at its end, "/1", as
+checkpoints have it, that one alone. While a log replaces its key, give it twice.
 
 Put a TLS proxy in front. The log is configured with the URL and the public key that
 is printed at the start:
@@ -72,7 +73,7 @@ func parseLogs(follow []string) (logs []witness.Log, err error) {
 		name, vkey, ok := strings.Cut(text, "=")
 		if !ok || name == "" {
 			return nil, domain.Errorf(domain.Usage, "witness", "--log %.100q is not ORIGIN=VKEY", text).
-				WithHint("Both are printed by: daybook checkpoint show")
+				WithHint("VKEY is what this prints: daybook checkpoint show --key. ORIGIN is what stands before its first \"+\".")
 		}
 		key, err := checkpoint.NewVerifier(vkey)
 		if err != nil {
@@ -86,7 +87,7 @@ func parseLogs(follow []string) (logs []witness.Log, err error) {
 		logs[i].Keys = append(logs[i].Keys, key)
 	}
 	if len(logs) == 0 {
-		return nil, domain.Errorf(domain.Usage, "witness", "--log is missing").WithHint("Name at least one log, ORIGIN=VKEY.")
+		return nil, domain.Errorf(domain.Usage, "witness", "--log is missing").WithHint("Name at least one log, ORIGIN=VKEY; see: daybook witness --help")
 	}
 	return logs, nil
 }
