@@ -283,6 +283,26 @@ func TestRotate(t *testing.T) {
 	}
 }
 
+// TestRotateBackup refuses to destroy the key of a book for a backup of it that was
+// restored, as long as nobody has said that it is the book from now on.
+func TestRotateBackup(t *testing.T) {
+	url := playSamples(t)
+	restore := pgtest.Backup(t, url)
+	p := serve(t, url)
+	p.mustPost(t, enrolment("after the backup"))
+	p.stop(t)
+	restore()
+	if _, said := mustRun(t, url, exitRefused, "privacy", "rotate"); !strings.Contains(said, "not the one that was signed") {
+		t.Errorf("refused: %s", said)
+	}
+	files, _ := filesOf(t, url)
+	if _, err := files.KEK(1); err != nil {
+		t.Errorf("the key of the book: %v", err)
+	}
+	mustRun(t, url, exitDone, "log", "fork", "--reason", "disk lost", "--by", "marta")
+	mustRun(t, url, exitDone, "privacy", "rotate")
+}
+
 // TestEraseBesideServers erases people while two servers take in deliveries of
 // them: nothing fails, nothing of before can be opened, and what comes later can.
 func TestEraseBesideServers(t *testing.T) {

@@ -172,7 +172,10 @@ it is interrupted, run it again.
 
 Personal data in backups of the database from before cannot be opened with the new
 key. Make a backup of the database and of the directory of keys afterwards, and do
-it at least as often as erasures have to become final, such as every 30 days.`,
+it at least as often as erasures have to become final, such as every 30 days.
+
+It destroys nothing for a log that is not the one that was signed, such as a backup
+that was restored beside it: both have the same directory of keys.`,
 		Example: "  daybook privacy rotate",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -187,6 +190,9 @@ it at least as often as erasures have to become final, such as every 30 days.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, owner.Close()) }()
+			if err := a.checkRotation(ctx, d, owner); err != nil {
+				return err
+			}
 			p := a.progress("privacy: wrap keys")
 			r, err := postgres.Rotate(ctx, owner, d.files, p.update)
 			p.end()
@@ -196,6 +202,20 @@ it at least as often as erasures have to become final, such as every 30 days.`,
 			return a.wroteRotation(r)
 		},
 	}
+}
+
+// checkRotation refuses to destroy the key-encryption key for a log that is not the
+// one that was signed: it may be a copy, and the log it was copied from needs that
+// key. A backup whose key is destroyed already has nothing to lose.
+func (a *app) checkRotation(ctx context.Context, d *database, owner *sql.DB) error {
+	epochs, err := postgres.KeyEpochs(ctx, owner)
+	if err != nil || len(epochs) == 0 {
+		return err
+	}
+	if _, err := d.files.KEK(epochs[len(epochs)-1].Epoch); domain.CodeOf(err) == domain.NotFound {
+		return nil
+	}
+	return a.checkSigned(ctx, d)
 }
 
 func (a *app) wroteRotation(r postgres.Rotation) error {
