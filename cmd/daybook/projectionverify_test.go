@@ -57,3 +57,23 @@ func TestVerifyIncomplete(t *testing.T) {
 		t.Errorf("the hint for credits is %q", hint)
 	}
 }
+
+// TestRebuildPreviewJSON asks for a dry run as JSON: it says of what time it is, and
+// what differs as an array, be it empty.
+func TestRebuildPreviewJSON(t *testing.T) {
+	url := playSamples(t)
+	for _, tt := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"--as-of", "2026-03-03", "--diff"}, []string{`"as_of":"2026-03-03T23:59:59.999999Z"`, `"differences":[{`}},
+		{nil, []string{`{"changes":0,"projection":"sales"`, `"differences":[]`}},
+	} {
+		out, _ := mustRun(t, url, exitDone, append([]string{"projection", "rebuild", "sales", "--dry-run", "--json"}, tt.args...)...)
+		for _, want := range tt.want {
+			if !strings.Contains(out, want) {
+				t.Errorf("%v: no %s in %s", tt.args, want, out)
+			}
+		}
+	}
+}

@@ -174,10 +174,12 @@ func (a *app) rebuildPreview(ctx context.Context, projector *postgres.Projector,
 			p.Differences, p.More = nil, 0
 		}
 		if a.output == "json" || a.output == "ndjson" {
+			p.Differences = append([]postgres.RowDifference{}, p.Differences...) // an array, even if there are none
 			if err := a.writeJSON(struct {
-				Changes int `json:"changes"` // rows that would change
+				Changes int       `json:"changes"` // rows that would change
+				AsOf    time.Time `json:"as_of,omitzero"`
 				postgres.Preview
-			}{changes, p}); err != nil {
+			}{changes, past.AsOf, p}); err != nil {
 				return err
 			}
 			continue
