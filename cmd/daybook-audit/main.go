@@ -71,6 +71,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 2
 	}
 	c.Files = flags.Args()
+	for _, file := range c.Files {
+		if len(file) > 1 && file[0] == '-' {
+			fmt.Fprintf(stderr, "daybook-audit: %s stands behind a file\nhint: Options come first, then files; a file of that name is ./%s\n", file, file)
+			return 2
+		}
+	}
 	err := c.Run(ctx)
 	if err == nil {
 		return 0

@@ -65,6 +65,7 @@ func TestRun(t *testing.T) {
 		{"-key " + vkey + " -", []byte("\x1b[2J no bundle"), 3, "FAIL"},
 		{"-key " + vkey + " -", []byte("c2sp.org/tlog-proof@v1\nindex 6\n"), 2, "daybook checkpoint verify"},
 		{"-key " + vkey + " -", signed, 2, "daybook checkpoint verify"},
+		{name + " -key " + vkey, nil, 2, "hint: Options come first"},
 		{"-key nothing " + name, nil, 2, "neither a public key nor a file"},
 		{"-view credits/nothing " + name, nil, 2, "there is no view"},
 		{"-o xml " + name, nil, 2, "is not known"},

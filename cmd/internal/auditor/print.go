@@ -147,9 +147,13 @@ func bundleLines(r *audit.Report) []line {
 	if r.Bodies > 0 {
 		bodies = fmt.Sprintf(", with the sealed bytes of %d", r.Bodies)
 	}
+	records := "none is checked"
+	if r.Checked >= r.From {
+		records = fmt.Sprintf("%d to %d are as they were hashed, of %d deliveries%s", r.From, r.Checked, r.Deliveries, bodies)
+	}
 	list := []line{
 		{"log", r.Origin},
-		{"records", fmt.Sprintf("%d to %d are as they were hashed, of %d deliveries%s", r.From, r.Checked, r.Deliveries, bodies)},
+		{"records", records},
 		{"root", r.Root},
 	}
 	for _, c := range r.Checkpoints {
