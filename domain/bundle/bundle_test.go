@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -290,6 +291,118 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// A file is one member of an archive.
+type file struct{ name, content string }
+
+// files returns the members of a bundle.
+func files(t *testing.T, bundle []byte) (list []file) {
+	t.Helper()
+	r := tar.NewReader(bytes.NewReader(bundle))
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, file{h.Name, string(content)})
+	}
+}
+
+// forge returns a bundle of the members with the SHA-256 that they have.
+func forge(t *testing.T, list []file) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range list {
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if f.name == "end.json" {
+			before, _, _ := strings.Cut(f.content, `"sha256":`)
+			f.content = fmt.Sprintf("%s\"sha256\":\"%x\"}\n", before, sha256.Sum256(b.Bytes()))
+		}
+		if err := w.WriteHeader(&tar.Header{Name: f.name, Size: int64(len(f.content)), Mode: 0o444, Typeflag: tar.TypeReg, Format: tar.FormatUSTAR, ModTime: time.Unix(0, 0)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, f.content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestForged: what has the right SHA-256 and another order or another form is
+// refused all the same.
+func TestForged(t *testing.T) {
+	const checkpointAt, saltAt, logAt, headerAt = 1, 3, 4, 5
+	original := write(t, 3, true)
+	if !bytes.Equal(forge(t, files(t, original)), original) {
+		t.Fatal("what is forged is not written as bundles are")
+	}
+	move := func(list []file, from, to int) []file {
+		f := list[from]
+		return slices.Insert(slices.Delete(list, from, from+1), to, f)
+	}
+	for name, tt := range map[string]struct {
+		change func(list []file) []file
+		says   string
+	}{
+		"checkpoint behind":  {func(l []file) []file { return move(l, checkpointAt, logAt) }, "it does not belong here"},
+		"certificate behind": {func(l []file) []file { return move(move(l, saltAt-1, logAt), saltAt-1, logAt) }, "it does not belong here"},
+		"salt alone":         {func(l []file) []file { return move(l, saltAt, saltAt-1) }, "it should be number 1"},
+		"body before header": {func(l []file) []file { return move(l, headerAt, headerAt+1) }, "it does not belong here"},
+		"capitals": {func(l []file) []file {
+			l[saltAt].content = "AB" + l[saltAt].content[2:]
+			return l
+		}, "it should be the salt"},
+		"no newline": {func(l []file) []file {
+			l[saltAt].content = strings.TrimSuffix(l[saltAt].content, "\n")
+			return l
+		}, "it should be the salt"},
+		"bodies that it has not": {func(l []file) []file {
+			l[0].content = strings.Replace(l[0].content, `"bodies":true`, `"bodies":false`, 1)
+			return l
+		}, "it does not belong here"},
+		"numbers with a gap": {func(l []file) []file {
+			l[checkpointAt].name = "checkpoints/000002.txt"
+			return l
+		}, "it should be number 1"},
+		"another position": {func(l []file) []file {
+			l[logAt].name = "log/00000000001.txt"
+			return l
+		}, "it is not named for a position"},
+		"something else": {func(l []file) []file {
+			return slices.Insert(l, logAt, file{"notes/1.txt", ""})
+		}, "it does not belong here"},
+	} {
+		if _, _, err := read(forge(t, tt.change(files(t, original)))); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v; want %q", name, err, tt.says)
+		}
+	}
+	for name, change := range map[string]func(leaf string) string{
+		"capitals": strings.ToUpper,
+		"short":    func(leaf string) string { return leaf[2:] },
+		"long":     func(leaf string) string { return leaf + "00" },
+	} {
+		text := files(t, original)[logAt].content
+		_, leaf, _ := strings.Cut(text, "\nleaf ")
+		leaf, _, _ = strings.Cut(leaf, "\n")
+		changed := strings.Replace(text, leaf, change(leaf), 1)
+		if _, err := (bundle.Segment{Text: []byte(changed)}).Parse(); err == nil || changed == text {
+			t.Errorf("leaf in %s: %v", name, err)
+		}
+	}
+}
+
 // TestWriterRefuses: what could not be read again is not written.
 func TestWriterRefuses(t *testing.T) {
 	for name, m := range map[string]bundle.Meta{
@@ -298,6 +411,7 @@ func TestWriterRefuses(t *testing.T) {
 		"no epoch":   {Origin: "o", From: 1, To: 1},
 		"no hashes":  {Origin: "o", From: 2, To: 2, Epoch: 1},
 		"no base64":  {Origin: "o", From: 2, To: 2, Epoch: 1, Frontier: []string{"x"}},
+		"epoch":      {Origin: "o", From: 1, To: 1, Epoch: 2},
 		"from 0":     {Origin: "o", From: 0, To: 2, Epoch: 1},
 		"too far":    {Origin: "o", From: 1, To: 1e12, Epoch: 1},
 		"long names": {Origin: strings.Repeat("o", 300), From: 1, To: 1, Epoch: 1},

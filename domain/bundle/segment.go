@@ -59,7 +59,7 @@ func parseRecord(text []byte) (e Entry, rest []byte, err error) {
 		return e, text, err
 	}
 	digits, ok := strings.CutPrefix(string(last[:len(last)-1]), leafName)
-	if ok && len(digits) == hex.EncodedLen(len(e.Leaf)) {
+	if ok = ok && len(digits) == hex.EncodedLen(len(e.Leaf)); ok {
 		_, err = hex.Decode(e.Leaf[:], []byte(digits))
 		ok = err == nil && hex.EncodeToString(e.Leaf[:]) == digits
 	}
