@@ -2,6 +2,7 @@ package checkpointer_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -442,4 +443,27 @@ func TestAlarmIsTheLast(t *testing.T) {
 			t.Errorf("told %v", told)
 		}
 	})
+}
+
+// TestOneSigns has two processes sign at the same time: the other one waits, and
+// knows then what was signed.
+func TestOneSigns(t *testing.T) {
+	m := new(memory).grow(5, "a")
+	c := config(t, m)
+	one, other := open(t, c), open(t, c)
+	busy, stop := context.WithCancel(t.Context())
+	stop() // it does not wait long
+	one.Step(func(step string) error {
+		if step != "read" {
+			return nil
+		}
+		if _, signed, err := other.Sign(busy); signed || domain.CodeOf(err) != domain.Unavailable {
+			t.Errorf("both sign: %t, %v", signed, err)
+		}
+		return nil
+	})
+	sign(t, one)
+	if s, signed, err := other.Sign(t.Context()); signed || err != nil || s.Size != 5 {
+		t.Errorf("signed %t, %d records, %v", signed, s.Size, err)
+	}
 }

@@ -180,3 +180,29 @@ func TestUnreachable(t *testing.T) {
 		}
 	})
 }
+
+// TestWatchKnows has another process sign: who only watches says so too.
+func TestWatchKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := new(memory).grow(3, "a")
+		c := config(t, m)
+		watcher := open(t, c)
+		ctx, stop := context.WithCancel(t.Context())
+		wake := make(chan struct{}, 1)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := watcher.Watch(ctx, wake); err != nil {
+				t.Error(err)
+			}
+		})
+		sign(t, open(t, c))
+		wake <- struct{}{}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := watcher.Status().Signed.Size; got != 3 {
+			t.Errorf("%d records are said to be signed", got)
+		}
+		stop()
+		wg.Wait()
+	})
+}

@@ -153,3 +153,25 @@ func TestWitnessAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestSignedMeanwhile has another process sign a later checkpoint while a witness
+// cosigns: what is kept here does not go back.
+func TestSignedMeanwhile(t *testing.T) {
+	m := new(memory).grow(5, "a")
+	c := config(t, m)
+	other := open(t, c)
+	w := startWitness(t, c.Keys[0].Verifier)
+	slow := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		m.grow(1, "a")
+		if _, signed, err := other.Sign(t.Context()); !signed || err != nil {
+			t.Errorf("signed %t, %v", signed, err)
+		}
+		http.Redirect(rw, r, w.URL, http.StatusBadGateway)
+	}))
+	t.Cleanup(slow.Close)
+	c.Witnesses = []checkpointer.Witness{w, {URL: slow.URL, Verifier: newKey(t).Verifier}}
+	sign(t, open(t, c))
+	if known := open(t, c).Known(t.Context()); known[0].Err != nil || known[0].Signed.Size != 6 {
+		t.Errorf("%d records were signed last, %v", known[0].Signed.Size, known[0].Err)
+	}
+}

@@ -148,8 +148,8 @@ func (s *Store) cosign(signed checkpoint.Signed) ([]byte, error) {
 	if err := writeFile(s.path(signed.Origin), text); err != nil {
 		return nil, err
 	}
-	// A note may have come with an earlier signature of ours: the last one is new.
-	return []byte(with.By[len(with.By)-1].Line + "\n"), nil
+	// If the note came with an earlier signature of ours, the new one has replaced it.
+	return []byte(with.By[0].Line + "\n"), nil
 }
 
 // writeFile replaces a file, whole or not at all, and returns when it is on the

@@ -254,3 +254,42 @@ func TestDamage(t *testing.T) {
 		store.Close()
 	}
 }
+
+// TestStoreMoved refuses what was cosigned of one log in the place of another.
+func TestStoreMoved(t *testing.T) {
+	dir := t.TempDir()
+	store, err := witness.Open(dir, "witness.example", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	skey, vkey, err := checkpoint.GenerateLogKey(rand.Reader, logName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := checkpoint.NewSigner(skey, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := checkpoint.NewVerifier(vkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := witness.New(store, []witness.Log{{Name: logName, Keys: []note.Verifier{key}}}, slog.New(slog.DiscardHandler))
+	c := client{t, signer, logName + "/1", w}
+	answer := httptest.NewRecorder()
+	w.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/add-checkpoint", strings.NewReader(c.request(newHistory(t, 3, -1), 0, 3))))
+	if answer.Code != http.StatusOK {
+		t.Fatal(answer.Code)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "cosigned", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	if err := os.Rename(files[0], strings.TrimSuffix(files[0], "1")+"2"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Last(logName + "/2"); domain.CodeOf(err) != domain.Differs {
+		t.Errorf("it is taken for that of another epoch: %v", err)
+	}
+}

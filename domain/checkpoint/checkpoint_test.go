@@ -117,6 +117,13 @@ func TestSigned(t *testing.T) {
 			t.Errorf("opened by %s alone: %+v, %v", v.Name(), one, err)
 		}
 	}
+	_, namesake, err := checkpoint.GenerateLogKey(seed(3), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other, err := checkpoint.NewVerifier(namesake); err != nil || both.SignedBy(other) {
+		t.Errorf("another key of the same name has signed, %v", err)
+	}
 	none, err := checkpoint.Unverified(msg)
 	if err != nil || len(none.Unknown) != 2 || none.Size != 2 || !strings.Contains(string(msg), none.Unknown[1].Line+"\n") {
 		t.Errorf("unverified: %+v, %v", none, err)
@@ -233,7 +240,14 @@ func TestKeysRefused(t *testing.T) {
 			t.Errorf("NewVerifier(%q): %v", text, err)
 		}
 	}
-	for _, text := range []string{"", vkey, "PRIVATE+KEY+" + vkey, skey[:len(skey)-4], strings.Replace(skey, "daybook", "another", 1)} {
+	cosigner, _, err := checkpoint.GenerateWitnessKey(seed(1), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		"", vkey, "PRIVATE+KEY+" + vkey, skey[:len(skey)-4],
+		strings.Replace(skey, "daybook", "another", 1), strings.Replace(cosigner, "daybook", "another", 1),
+	} {
 		_, err := checkpoint.NewSigner(text, noon)
 		if domain.CodeOf(err) != domain.Invalid {
 			t.Errorf("NewSigner(%q): %v", text, err)

@@ -260,3 +260,24 @@ func stored(size int64) tree.HashReader {
 	}
 	return r
 }
+
+// TestConsistencyFrom refuses a proof from another size than that of the checkpoint
+// at hand, and more hashes than a witness takes.
+func TestConsistencyFrom(t *testing.T) {
+	signer, key, _, _ := keys(t)
+	c := checkpoint.Checkpoint{Origin: checkpoint.Origin(log, 1), Size: 2, Root: root(records...)}
+	msg, err := c.Sign(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := checkpoint.Consistency{Older: 1, Checkpoint: msg}
+	if _, err := from.Check(c, key); domain.CodeOf(err) != domain.Invalid {
+		t.Errorf("it is from 1 record, and is taken for one from 2: %v", err)
+	}
+	for n, code := range map[int]domain.Code{63: "", 64: domain.Invalid} {
+		from.Hashes = make([]tree.Hash, n)
+		if _, err := checkpoint.ParseConsistency(from.Bytes()); err != nil && domain.CodeOf(err) != code || err == nil && code != "" {
+			t.Errorf("%d hashes: %v", n, err)
+		}
+	}
+}

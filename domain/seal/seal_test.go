@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -67,6 +68,15 @@ func TestOpenText(t *testing.T) {
 			t.Errorf("%s: %q, %v", bad, text, err)
 		}
 	}
+	// The bits behind the last byte mean nothing: only one form of them opens.
+	four := Text(key(1), "Adam")
+	for _, last := range "ghijklmnopqrstuvwxyz" {
+		if other := four[:len(four)-1] + string(last); other != four {
+			if text, err := OpenText(key(1), other); domain.CodeOf(err) != domain.Differs {
+				t.Errorf("%s: %q, %v", other, text, err)
+			}
+		}
+	}
 	if id, err := IDOf(good); err != nil || id != key(1).ID() {
 		t.Errorf("%x, %v", id, err)
 	}
@@ -82,6 +92,33 @@ func TestWrap(t *testing.T) {
 	}
 	if _, err := Unwrap(key(1), Bytes(key(1), "key", []byte("short"))); domain.CodeOf(err) != domain.Differs {
 		t.Errorf("unwrapped what is no key: %v", err)
+	}
+}
+
+// TestWrappedIsNoText keeps a wrapped key from being shown as a text.
+func TestWrappedIsNoText(t *testing.T) {
+	token := prefix + base64.RawURLEncoding.EncodeToString(Wrap(key(1), key(2)))
+	if text, err := OpenText(key(1), token); domain.CodeOf(err) != domain.Differs {
+		t.Errorf("opened: %x, %v", text, err)
+	}
+}
+
+// TestMAC holds what is stored for ever, and tells contexts from messages.
+func TestMAC(t *testing.T) {
+	const want = "6f9de78bf84d314e5505aa1915c8772e044e11b6578144f12e19ec6cedc00b76"
+	if got := fmt.Sprintf("%x", MAC(key(1), "key", []byte("order-1"))); got != want {
+		t.Errorf("got %s", got)
+	}
+	if got := fmt.Sprintf("%x", key(1).ID()); got != "9a92c50e4a56473247e5ef30d1fd2065e03a7f0b970a2b577d26979c4624f515" {
+		t.Errorf("the id is %s", got)
+	}
+	seen := make(map[[32]byte]string)
+	for _, of := range [][2]string{{"key", "a"}, {"scope", "a"}, {"ke", "ya"}, {"", "keya"}, {"key", ""}, {"", ""}} {
+		mac := MAC(key(1), of[0], []byte(of[1]))
+		if other, same := seen[mac]; same {
+			t.Errorf("%q has the MAC of %q", of, other)
+		}
+		seen[mac] = fmt.Sprint(of)
 	}
 }
 

@@ -54,7 +54,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		size  int64
 		bytes int
-	}{{-1, 32}, {0, 32}, {1, 0}, {1, 31}, {1, 64}, {3, 32}, {4, 64}} {
+	}{{-1, 32}, {-1, 64 * 32}, {0, 32}, {1, 0}, {1, 31}, {1, 64}, {3, 32}, {4, 64}} {
 		if _, err := tree.Parse(tt.size, make([]byte, tt.bytes)); err == nil {
 			t.Errorf("Parse(%d, %d bytes) succeeded", tt.size, tt.bytes)
 		}
