@@ -17,3 +17,6 @@ func (k *Keyring) LoseReplies() {
 		d.stored = false
 	}
 }
+
+// Clock sets what k asks for the time. It is to be set before k is used.
+func (k *Keyring) Clock(now func() time.Time) { k.now = now }

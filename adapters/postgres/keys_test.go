@@ -2,8 +2,10 @@ package postgres_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,5 +280,77 @@ func TestRotationsAtOnce(t *testing.T) {
 	}
 	if got := open(t, postgrestest.Keys(t, url), names(t, url)["1"])[0]; got != "Name of 1" {
 		t.Errorf("called %q", got)
+	}
+}
+
+// TestErasedMeanwhile erases a person while a process remembers the key: it does so
+// for five seconds.
+func TestErasedMeanwhile(t *testing.T) {
+	url := postgrestest.URL(t)
+	keys := postgrestest.Keys(t, url)
+	var past atomic.Int64
+	begun := time.Now()
+	keys.Clock(func() time.Time { return begun.Add(time.Duration(past.Load())) })
+	log := postgrestest.AppenderWith(t, url, keys)
+	mustAppend(t, log, seen("one", "1"))
+	change(t, postgrestest.Open(t, url, postgres.RoleOwner), `DELETE FROM data_key WHERE subject IS NOT NULL`)
+	past.Store(int64(5*time.Second + 1))
+	mustAppend(t, log, seen("two", "1"))
+	var after string
+	err := postgrestest.Open(t, url, postgres.RoleProjector).QueryRowContext(t.Context(), `SELECT personal->>'name' FROM log WHERE position = 2`).Scan(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := open(t, keys, after)[0]; got != "Name of 1" {
+		t.Errorf("opened %q", got)
+	}
+}
+
+// TestDeliveryMoved puts the sealed parts of one delivery in the place of another's:
+// their key opens them there no more.
+func TestDeliveryMoved(t *testing.T) {
+	url := postgrestest.URL(t)
+	log, owner := postgrestest.Appender(t, url), postgrestest.Open(t, url, postgres.RoleOwner)
+	mustAppend(t, log, seen("one", "1"))
+	second := mustAppend(t, log, seen("two", "1"))
+	change(t, owner, `ALTER TABLE delivery DISABLE TRIGGER append_only`,
+		`UPDATE delivery d SET header = o.header, body = o.body FROM delivery o WHERE o.position = 1 AND d.position = 2`)
+	if d, err := postgres.ReadDelivery(t.Context(), owner, postgrestest.Keys(t, url), second.Delivery); domain.CodeOf(err) != domain.Differs {
+		t.Errorf("opened %q, %v", d.Body, err)
+	}
+}
+
+// change runs statements in one transaction.
+func change(t *testing.T, db *sql.DB, statements ...string) {
+	t.Helper()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range statements {
+		if _, err := tx.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestKnownByName gives people who are known by their names alone a key each, that
+// does not say the name.
+func TestKnownByName(t *testing.T) {
+	url := postgrestest.URL(t)
+	d := seen("entry")
+	d.Facts = []domain.Fact{{Event: domain.SalesEntryPosted{
+		Entry: "1", Currency: "GBP",
+		Beneficiary: domain.Party{Name: "Lena Fischer"}, Payer: domain.Party{Name: "Ada Lovelace"}, PostedBy: domain.Party{Name: "Lena Fischer"},
+	}}}
+	mustAppend(t, postgrestest.Appender(t, url), d)
+	var people, told int
+	err := postgrestest.Open(t, url, postgres.RoleOwner).QueryRowContext(t.Context(),
+		`SELECT count(DISTINCT subject), count(*) FILTER (WHERE subject ~ 'Lena|Ada' OR subject NOT LIKE 'acme/name/_%') FROM data_key WHERE subject IS NOT NULL`).Scan(&people, &told)
+	if err != nil || people != 2 || told != 0 {
+		t.Errorf("%d people have keys, of which %d say whose they are, %v", people, told, err)
 	}
 }

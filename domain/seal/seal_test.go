@@ -69,13 +69,10 @@ func TestOpenText(t *testing.T) {
 		}
 	}
 	// The bits behind the last byte mean nothing: only one form of them opens.
-	four := Text(key(1), "Adam")
-	for _, last := range "ghijklmnopqrstuvwxyz" {
-		if other := four[:len(four)-1] + string(last); other != four {
-			if text, err := OpenText(key(1), other); domain.CodeOf(err) != domain.Differs {
-				t.Errorf("%s: %q, %v", other, text, err)
-			}
-		}
+	four := []byte(Text(key(1), "Adam"))
+	four[len(four)-1]++
+	if text, err := OpenText(key(1), string(four)); domain.CodeOf(err) != domain.Differs {
+		t.Errorf("%s: %q, %v", four, text, err)
 	}
 	if id, err := IDOf(good); err != nil || id != key(1).ID() {
 		t.Errorf("%x, %v", id, err)
