@@ -258,6 +258,12 @@ func TestRewritten(t *testing.T) {
 		{"another source", func(l *log) {
 			l.list[1].records[0].Source = "other"
 		}, 2, "are not those of its delivery"},
+		{"another cause", func(l *log) {
+			l.list[1].records[0].Cause = l.list[0].records[0].ID
+		}, 2, "are not those of its delivery"},
+		{"a test", func(l *log) {
+			l.list[1].records[0].Test = true
+		}, 2, "are not those of its delivery"},
 		{"an earlier time", func(l *log) {
 			l.list[1].records[0].RecordedAt = l.list[0].records[0].RecordedAt.Add(-time.Second)
 		}, 2, "before the record before it"},
@@ -269,6 +275,14 @@ func TestRewritten(t *testing.T) {
 		{"a record that is no fact", func(l *log) {
 			l.list[1].records[0].Data = []byte(`{"line":"70412"}`)
 		}, 2, "it is not as a record is written"},
+		{"a fork with another root", func(l *log) {
+			l.list = l.list[:2]
+			l.n = 2
+			was := l.list[0].records[0].RecordedAt
+			l.list[0].records[0].RecordedAt = was.Add(-time.Second)
+			l.fork(t, 2, signed[1])
+			l.list[0].records[0].RecordedAt = was
+		}, 3, "another log was before it"},
 		{"a fork from another log", func(l *log) {
 			l.list = l.list[:2]
 			l.n = 1
@@ -300,6 +314,33 @@ func TestRewritten(t *testing.T) {
 			}
 			wantFail(t, report, tt.position, tt.says)
 		})
+	}
+}
+
+// TestIdle: a delivery that caused no record is one that no leaf commits to.
+func TestIdle(t *testing.T) {
+	k, l := newKey(t, "log"), smallLog(t)
+	signed := [][]byte{l.checkpoint(t, k, l.n, 1)}
+	for position, says := range map[int64]string{2: "caused no record", l.n + 1: "caused no record"} {
+		report, _ := run(t, l.bundle(t, packing{checkpoints: signed, idle: position}), audit.Options{Keys: []note.Verifier{k.verifier}})
+		wantFail(t, report, min(position, l.n), says)
+	}
+}
+
+// TestLastBodies: the bodies of the last delivery are left out, and the bundle is as
+// if they had never been meant to be there.
+func TestLastBodies(t *testing.T) {
+	k, l := newKey(t, "log"), smallLog(t)
+	file := l.bundle(t, packing{bodies: true, checkpoints: [][]byte{l.checkpoint(t, k, l.n, 1)}})
+	last := l.list[len(l.list)-1].envelope.ID.String()
+	end := bytes.LastIndex(file, []byte("end.json\x00"))
+	forged := bytes.Clone(file[:bytes.LastIndex(file, []byte("bodies/"+last+".header\x00"))])
+	was, is := sha256.Sum256(file[:end]), sha256.Sum256(forged)
+	tail := bytes.Replace(file[end:], fmt.Appendf(nil, "%x", was), fmt.Appendf(nil, "%x", is), 1)
+	tail = bytes.Replace(tail, fmt.Appendf(nil, `"bodies":%d`, len(l.list)), fmt.Appendf(nil, `"bodies":%d`, len(l.list)-1), 1)
+	report, _ := run(t, append(forged, tail...), audit.Options{Keys: []note.Verifier{k.verifier}})
+	if wantFail(t, report, l.n+1, "it is missing"); report.Findings[0].Where != "bodies/"+last {
+		t.Errorf("found %v", report.Findings)
 	}
 }
 

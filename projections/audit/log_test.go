@@ -222,6 +222,7 @@ type packing struct {
 	checkpoints  [][]byte
 	certificates []certified
 	leaf         func(*domain.Record) tree.Hash // nil: that of its bytes
+	idle         int64                          // record before which there is a delivery that caused none; one past the last: at the end
 }
 
 // bundle returns the log as a bundle.
@@ -256,6 +257,9 @@ func (l *log) bundle(t testing.TB, p packing) []byte {
 			if r.Position < p.from || r.Position > p.to {
 				continue
 			}
+			if r.Position == p.idle {
+				p.addIdle(t, w)
+			}
 			if first {
 				if err := w.Delivery(&d.envelope, d.header, d.body); err != nil {
 					t.Fatal(err)
@@ -271,10 +275,22 @@ func (l *log) bundle(t testing.TB, p packing) []byte {
 			}
 		}
 	}
+	if p.idle > p.to {
+		p.addIdle(t, w)
+	}
 	if err := w.Close(l.frontier(p.to).Root()); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+func (p packing) addIdle(t testing.TB, w *bundle.Writer) {
+	t.Helper()
+	e := domain.Envelope{ID: idOf(9000), HeaderSHA256: sha256.Sum256(nil), BodySHA256: sha256.Sum256(nil), ReceivedAt: time.Unix(0, 0).UTC()}
+	e.Source, e.Topic, e.Status, e.Verified = "acme", "idle", domain.Accepted, "test"
+	if err := w.Delivery(&e, nil, nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func base64of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
