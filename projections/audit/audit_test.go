@@ -3,7 +3,9 @@ package audit_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -551,4 +553,43 @@ func FuzzBundle(f *testing.F) {
 			t.Error("another file is OK")
 		}
 	})
+}
+
+// TestQuestions: a question is answered from what had been known, by position or by
+// time, and one that the bundle cannot answer is INCOMPLETE.
+func TestQuestions(t *testing.T) {
+	k, l := newKey(t, "log"), smallLog(t)
+	file := l.bundle(t, packing{checkpoints: [][]byte{l.checkpoint(t, k, l.n, 1)}})
+	ask := func(known string) (*audit.Report, []audit.Answer) {
+		t.Helper()
+		q, err := audit.ParseQuestion(all(), "credits/entries?limit=0&known="+url.QueryEscape(known), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return run(t, file, audit.Options{Projections: all(), Keys: []note.Verifier{k.verifier}, Questions: []audit.Question{q}})
+	}
+	for _, known := range []string{"2", l.records()[1].RecordedAt.Format(time.RFC3339)} {
+		r, answers := ask(known)
+		if r.Result != domain.OK || len(answers) != 1 || answers[0].Known != 2 || answers[0].Root != "" {
+			t.Errorf("known %s: %s %+v", known, r.Result, answers)
+		}
+	}
+	if r, answers := ask(fmt.Sprint(l.n)); r.Result != domain.OK || len(answers) != 1 || answers[0].Root != r.Root {
+		t.Errorf("all that is known: %s %+v", r.Result, answers)
+	}
+	r, answers := ask(fmt.Sprint(l.n + 1))
+	if wantIncomplete(t, r, "the records it needs are not all in the bundle"); len(answers) > 0 {
+		t.Errorf("what is not in the bundle: %+v", answers)
+	}
+}
+
+// TestStops: a projection that cannot take a record is not OK, however the log is
+// signed.
+func TestStops(t *testing.T) {
+	k, l := newKey(t, "log"), smallLog(t)
+	stops := *credits.Projection()
+	stops.Fold = func(*projections.Tx, *domain.Record) error { return errors.New("no room") }
+	file := l.bundle(t, packing{checkpoints: [][]byte{l.checkpoint(t, k, l.n, 1)}})
+	r, _ := run(t, file, audit.Options{Projections: []*projections.Projection{&stops}, Keys: []note.Verifier{k.verifier}})
+	wantIncomplete(t, r, "it stops after record 0")
 }
