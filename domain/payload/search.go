@@ -2,6 +2,7 @@ package payload
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -64,12 +65,36 @@ func (s Search) Text(text string) (byEmail, byName bool) {
 func (s Search) text(text string, byEmail, byName *bool) {
 	text = normal(text)
 	for _, e := range s.emails {
-		*byEmail = *byEmail || strings.Contains(text, e)
+		*byEmail = *byEmail || holdsEmail(text, e)
 	}
 	for _, words := range s.names {
 		*byName = *byName || strings.Contains(text, strings.Join(words, " "))
 	}
 }
+
+// holdsEmail reports whether an address stands in a text by itself: within
+// "diana@example.com", "ana@example.com" is somebody else's.
+func holdsEmail(text, email string) bool {
+	for {
+		before, after, found := strings.Cut(text, email)
+		if !found {
+			return false
+		}
+		end := before[max(0, len(before)-len(`\u003c`)):]
+		if (!inAddress.MatchString(end) || escaped.MatchString(end)) && !goesOn.MatchString(after) {
+			return true
+		}
+		text = text[len(before)+1:]
+	}
+}
+
+// A letter before an address belongs to it, unless it is the end of an escape such
+// as %20 or \n in a text that nobody has decoded; so does a domain's next label.
+var (
+	inAddress = regexp.MustCompile(`[\pL\pN][._+-]*$`)
+	escaped   = regexp.MustCompile(`(%[0-9a-f]{2}|\\[a-z]|\\u[0-9a-f]{4})$`)
+	goesOn    = regexp.MustCompile(`^[_-]*[\pL\pN]|^\.[\pL\pN]`)
+)
 
 func (s Search) in(v Value, byEmail, byName *bool) {
 	if text, ok := v.node.(string); ok {

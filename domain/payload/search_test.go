@@ -23,6 +23,14 @@ func TestSearch(t *testing.T) {
 		{`{"name":"\u00d6zlem"}`, false, true},
 		{`<r><u><first>Amina</first><last>Yusuf</last></u><m>amina.yusuf@example.com</m></r>`, true, true},
 		{"From: Amina Yusuf <amina.yusuf@example.com>\xff", true, true},
+		{`{"a":"samina.yusuf@example.com"}`, false, false}, // somebody else's
+		{`{"a":"x-amina.yusuf@example.com"}`, false, false},
+		{`{"a":"amina.yusuf@example.com.au, amina.yusuf@example.community"}`, false, false},
+		{`{"a":"samina.yusuf@example.com or amina.yusuf@example.com..."}`, true, false},
+		{`{"a":"'amina.yusuf@example.com'/mailto:amina.yusuf@example.com?x"}`, true, false},
+		{`{"a":"-amina.yusuf@example.com-"}`, true, false},
+		{`q=1%20amina.yusuf@example.com`, true, false},
+		{`a cut {"a":"\namina.yusuf@example.com\n`, true, false},
 		{"", false, false},
 	} {
 		if byEmail, byName := s.Find([]byte(tt.body)); byEmail != tt.byEmail || byName != tt.byName {
