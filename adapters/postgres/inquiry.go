@@ -362,6 +362,30 @@ func (n *inquest) search(ctx context.Context, search payload.Search, s sealedDel
 	return "", nil
 }
 
+// Namesakes returns how many deliveries that can be opened have the name alone.
+func (d *Dossier) Namesakes() (n int) {
+	for _, m := range d.Deliveries {
+		if m.isNamesakes() {
+			n++
+		}
+	}
+	return n
+}
+
+// LeaveNamesakes takes those deliveries, and their keys, out of what is held.
+func (d *Dossier) LeaveNamesakes() {
+	left := make(map[string]bool)
+	for _, m := range d.Deliveries {
+		if m.isNamesakes() {
+			left[base64.StdEncoding.EncodeToString(m.key[:])] = true
+		}
+	}
+	d.Deliveries = slices.DeleteFunc(d.Deliveries, HeldDelivery.isNamesakes)
+	d.Keys = slices.DeleteFunc(d.Keys, func(k HeldKey) bool { return left[k.ID] })
+}
+
+func (m HeldDelivery) isNamesakes() bool { return m.By == FoundByName && !m.Erased }
+
 // keysOf finds the keys that open what was found.
 func (n *inquest) keysOf(ctx context.Context) error {
 	d := n.dossier

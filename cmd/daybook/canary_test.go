@@ -302,8 +302,8 @@ func TestCanary(t *testing.T) {
 	}
 	t.Logf("%d deliveries", len(list))
 	c.scan(t, "before")
-	c.run(t, exitDone, "privacy", "erase", "braincert/user/789310", "--basis", because, "--by", "dpo")
-	c.run(t, exitDone, "privacy", "erase", "thinkific/user/123987", "--basis", because, "--by", "dpo")
+	c.run(t, exitDone, "privacy", "erase", "braincert/user/789310", "--namesakes", "erase", "--basis", because, "--by", "dpo")
+	c.run(t, exitDone, "privacy", "erase", "thinkific/user/123987", "--namesakes", "erase", "--basis", because, "--by", "dpo")
 	c.run(t, exitDone, "privacy", "rotate")
 	people = c.run(t, exitDone, "view", "directory/people", "person=789310", "-o", "csv")
 	if strings.Contains(people, canaryWord) || !strings.Contains(people, "[erased]") {

@@ -24,6 +24,11 @@ import (
 func enrolment(id string) samples.Sample {
 	body := fmt.Appendf(nil, `{"id":%q,"resource":"enrollment","action":"created","created_at":"2026-03-01T14:17:01.924Z",`+
 		`"payload":{"id":1,"course_id":4410,"course":{"id":4410,"name":"Confined Spaces Entry"},"user":{"id":%q}}}`, id, id)
+	return signedThinkific(id, body)
+}
+
+// signedThinkific is a delivery of those bytes, signed as Thinkific signs.
+func signedThinkific(id string, body []byte) samples.Sample {
 	mac := hmac.New(sha256.New, []byte(samples.ThinkificKey))
 	mac.Write(body)
 	return samples.Sample{

@@ -88,7 +88,9 @@ func (a *app) inquire(ctx context.Context, arg string, f func(*sql.DB, *postgres
 func (a *app) runInquiry(ctx context.Context, inquiry postgres.Inquiry, db *sql.DB, keys *postgres.Keyring) (*postgres.Dossier, error) {
 	p := a.progress("privacy")
 	d, err := inquiry.Run(ctx, db, keys, func(what string, done, total int64) {
-		p.what = "privacy: " + what
+		if what = "privacy: " + what; p.what != what { // another work, with a pace of its own
+			p.what, p.started, p.told = what, time.Now(), false
+		}
 		p.update(done, total)
 	})
 	p.end()

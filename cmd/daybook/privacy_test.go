@@ -283,6 +283,31 @@ func TestRotate(t *testing.T) {
 	}
 }
 
+// TestNamesakes erases somebody whose name is a word of every delivery: those of
+// everybody else are left, unless it is said that they shall go as well.
+func TestNamesakes(t *testing.T) {
+	url := playSamples(t)
+	p := serve(t, url)
+	p.mustPost(t, signedThinkific("s1", []byte(`{"id":"s1","resource":"user","action":"signup","tenant_id":"48190","created_at":"2026-03-20T10:00:00.000Z",
+		"payload":{"id":666,"first_name":"payload","last_name":"","email":"p@example.com"}}`)))
+	p.stop(t)
+	erase := []string{"privacy", "erase", "thinkific/user/666", "--basis", because, "--by", "dpo", "--json"}
+	mustRun(t, url, exitUsage, append(erase, "--namesakes", "all")...)
+	if _, said := mustRun(t, url, exitUsage, erase...); !strings.Contains(said, "--namesakes keep") {
+		t.Errorf("not asked: %s", said)
+	}
+	for _, tt := range []struct {
+		args []string
+		few  bool
+	}{{[]string{"--dry-run", "--namesakes", "erase"}, false}, {[]string{"--namesakes", "keep"}, true}} {
+		out, _ := mustRun(t, url, exitDone, append(erase, tt.args...)...)
+		var erased erasedResult
+		if err := json.Unmarshal([]byte(out), &erased); err != nil || (erased.Deliveries == 1) != tt.few || (erased.ByName == 0) != tt.few {
+			t.Errorf("%q: %s, %v", tt.args, out, err)
+		}
+	}
+}
+
 // TestRotateBackup refuses to destroy the key of a book for a backup of it that was
 // restored, as long as nobody has said that it is the book from now on.
 func TestRotateBackup(t *testing.T) {

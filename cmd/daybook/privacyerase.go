@@ -22,7 +22,15 @@ import (
 type decisionFlags struct {
 	basis, by string
 	dryRun    bool
+	namesakes string // what becomes of deliveries that have the name alone; "": not said
 }
+
+// What can become of deliveries that have a person's name and nothing else of them:
+// a name may be any word that is in every delivery.
+const (
+	namesakesErased = "erase"
+	namesakesKept   = "keep"
+)
 
 func (f *decisionFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.basis, "basis", "", "legal basis and the reference of the request; do not name the person")
@@ -56,6 +64,9 @@ those of every delivery that mentions them, found as by "privacy show". From the
 views show [erased] in their place. Records, ids, amounts, roots and proofs stay as
 they are. With --dry-run nothing is changed, and it is shown what would be.
 
+Deliveries that have the person's name and nothing else of them may be about somebody
+else. If there are any, --namesakes says what becomes of them; it is refused without.
+
 The erasure is noted in the directory of keys before anything else, so that a crash
 or a restored backup cannot undo it. It is final once the key-encryption key is
 replaced as well: until then somebody with an old copy of the database and the
@@ -64,6 +75,9 @@ present directory of keys could open it. See: daybook privacy rotate`,
   daybook privacy erase amina.yusuf@example.com --basis "GDPR Art. 17(1)(b), request R-17" --by dpo`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.namesakes != "" && f.namesakes != namesakesErased && f.namesakes != namesakesKept {
+				return domain.Errorf(domain.Usage, "erase", "--namesakes %q is neither erase nor keep", f.namesakes)
+			}
 			inquiry, err := parsePerson(args[0])
 			if err != nil {
 				return err
@@ -73,6 +87,7 @@ present directory of keys could open it. See: daybook privacy rotate`,
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be erased and change nothing")
+	cmd.Flags().StringVar(&f.namesakes, "namesakes", "", "what becomes of deliveries that have the name alone: erase or keep")
 	return cmd
 }
 
@@ -96,6 +111,13 @@ func (a *app) erase(ctx context.Context, l *openLog, inquiry postgres.Inquiry, f
 	}
 	if err := f.check(d); err != nil {
 		return err
+	}
+	switch n := d.Namesakes(); {
+	case f.namesakes == namesakesKept:
+		d.LeaveNamesakes()
+	case n > 0 && f.namesakes == "" && !f.dryRun:
+		return domain.Errorf(domain.Usage, "erase", "%d deliveries have the name alone, and may be about somebody else", n).
+			WithHint("Look at them: daybook privacy show. Then give --namesakes erase or --namesakes keep.")
 	}
 	e, result := erasureOf(d, f)
 	for _, fact := range erasureFacts(e) {
@@ -148,11 +170,7 @@ func erasureOf(d *postgres.Dossier, f decisionFlags) (keyfile.Erasure, erasedRes
 	result := erasedResult{
 		Identities: identityTexts(d.Identities), Others: identityTexts(d.Others), Texts: len(d.Texts), Keys: len(e.Keys), Deliveries: int(e.Deliveries), Epoch: e.Epoch,
 	}
-	for _, m := range d.Deliveries {
-		if m.By == postgres.FoundByName && !m.Erased {
-			result.ByName++
-		}
-	}
+	result.ByName = d.Namesakes()
 	return e, result
 }
 
