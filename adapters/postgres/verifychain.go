@@ -104,7 +104,8 @@ func (c *chain) upTo() int64 {
 func (c *chain) readHead(ctx context.Context, tx *sql.Tx) error {
 	var at sql.NullTime
 	var last sql.NullInt64
-	err := tx.QueryRowContext(ctx, `SELECT position, recorded_at, frontier FROM head WHERE id = 1`).Scan(&c.head.position, &at, &c.head.frontier)
+	err := tx.QueryRowContext(ctx, `SELECT position, CASE WHEN isfinite(recorded_at) THEN recorded_at END, frontier FROM head WHERE id = 1`).
+		Scan(&c.head.position, &at, &c.head.frontier)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		c.find(LogFinding{What: "the row that says where the log ends is missing"})

@@ -102,6 +102,7 @@ func attacks(head int64) []attack {
 		{name: "delete the head", do: statements(0, `DELETE FROM head`)},
 		{name: "set the head back", do: statements(last, `UPDATE head SET position = position - 1`)},
 		{name: "change the head's time", do: statements(head, `UPDATE head SET recorded_at = recorded_at + interval '1 microsecond'`)},
+		{name: "make the head's time infinite", do: statements(head, `UPDATE head SET recorded_at = 'infinity'`)},
 		{name: "change the head's hashes", do: statements(head, `UPDATE head SET frontier = set_byte(frontier, 5, get_byte(frontier, 5) # 1)`)},
 		{name: "change a tile", do: statements(1, `UPDATE tile SET root = set_byte(root, 5, get_byte(root, 5) # 1) WHERE level = 0 AND n = 0`)},
 		{name: "insert a tile", do: statements(1024+1, `INSERT INTO tile SELECT level, 4, root FROM tile WHERE level = 0 AND n = 0`)},
