@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -136,6 +137,52 @@ func TestErased(t *testing.T) {
 		t.Errorf("again: %+v", again)
 	}
 	checkLog(t, owner)
+}
+
+// TestLostKeys finds keys that were deleted by hand, and none that an erasure has
+// destroyed.
+func TestLostKeys(t *testing.T) {
+	url := postgrestest.URL(t)
+	log, owner := postgrestest.Appender(t, url), postgrestest.Open(t, url, postgres.RoleOwner)
+	mustAppend(t, log, seen("one", "1", "2"))
+	mustAppend(t, log, seen("two", "2"))
+	lost := func() postgres.KeyLoss {
+		l, err := postgres.LostKeys(t.Context(), owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	if l := lost(); l != (postgres.KeyLoss{}) {
+		t.Errorf("before anything is lost: %+v", l)
+	}
+	var ids []string
+	for _, where := range []string{`subject = 'acme/user/2'`, `id = (SELECT substring(body FROM 1 FOR 32) FROM delivery WHERE position = 3)`} {
+		tx, err := owner.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var id []byte
+		if err := tx.QueryRowContext(t.Context(), `DELETE FROM data_key WHERE `+where+` RETURNING id`).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, base64.StdEncoding.EncodeToString(id))
+	}
+	if l := lost(); l != (postgres.KeyLoss{Deliveries: 1, Subjects: 1, First: 2}) {
+		t.Errorf("deleted by hand: %+v", l)
+	}
+	erased := seen("erased")
+	erased.Facts = []domain.Fact{{Event: domain.PrivacyErased{
+		Erasure: ulid.Make().String(), Identities: []domain.Identity{{Source: "acme", Type: domain.PersonUser, ID: "2"}},
+		Keys: ids, Deliveries: 1, Epoch: 1, Basis: "asked", By: "test",
+	}}}
+	mustAppend(t, log, erased)
+	if l := lost(); l != (postgres.KeyLoss{}) {
+		t.Errorf("erased: %+v", l)
+	}
 }
 
 // TestNewKeyAfterErasure seals with a new key what is said of a person after an

@@ -141,6 +141,9 @@ func (a *app) checkTables(ctx context.Context, c *checks, d *database) (err erro
 		return err
 	}
 	c.addErr("keys", keys.Ready(ctx), d.files.Path()+"; back them up, apart from the database")
+	if err := checkLostKeys(ctx, c, db); err != nil {
+		return err
+	}
 	if err := a.checkBacklogs(ctx, c, db, keys); err != nil {
 		return err
 	}
@@ -161,6 +164,23 @@ func (a *app) checkTables(ctx context.Context, c *checks, d *database) (err erro
 			c.add(what, checkOK, fmt.Sprintf("at %d of %d", s.Position, s.Head))
 		}
 	}
+	return nil
+}
+
+// checkLostKeys looks for what cannot be opened although no erasure says so: a
+// deleted key reads like an erasure, and is in no hash of the log.
+func checkLostKeys(ctx context.Context, c *checks, db *sql.DB) error {
+	lost, err := postgres.LostKeys(ctx, db)
+	if err != nil {
+		return err
+	}
+	if lost.First == 0 {
+		c.add("keys of the log", checkOK, "every sealed form has its key, or an erasure that says why not")
+		return nil
+	}
+	c.add("keys of the log", checkFail, fmt.Sprintf(
+		"of %d deliveries and %d people or texts the key is gone and no erasure says so, from record %d on: somebody deleted it; restore data_key from a backup",
+		lost.Deliveries, lost.Subjects, lost.First))
 	return nil
 }
 
