@@ -115,11 +115,11 @@ func (d *verifiedProjection) write(a *app, spent time.Duration) {
 	case d.Result == domain.OK:
 		fmt.Fprintf(a.stdout, "%s: OK · %d records in %s · %s\n", d.Projection, d.Position, spent.Round(time.Millisecond), d.Digest)
 	case len(d.Differences) == 0:
-		fmt.Fprintf(a.stdout, "%s: %s · %s\n", d.Projection, d.Result, d.Reason)
+		fmt.Fprintf(a.stdout, "%s: %s · %s\n", d.Projection, d.Result, printable(d.Reason))
 	default:
 		fmt.Fprintf(a.stdout, "%s: FAIL · at %d · live %s · the log gives %s\n", d.Projection, d.Position, d.Live, d.Digest)
 		for _, diff := range d.Differences {
-			fmt.Fprintf(a.stdout, "  %s\n", diff)
+			fmt.Fprintf(a.stdout, "  %s\n", printable(diff.String()))
 		}
 		if d.More > 0 {
 			fmt.Fprintf(a.stdout, "  and %d more\n", d.More)

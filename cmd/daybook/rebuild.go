@@ -191,7 +191,7 @@ func (a *app) rebuildPreview(ctx context.Context, projector *postgres.Projector,
 		fmt.Fprintf(a.stdout, "%s: %d rows from %d records in %s · %s · %d of the live rows, at %d, would change\n",
 			p.Projection, rows, p.To, time.Since(started).Round(time.Millisecond), p.Digest, changes, p.Position)
 		for _, d := range p.Differences {
-			fmt.Fprintf(a.stdout, "  %s\n", d)
+			fmt.Fprintf(a.stdout, "  %s\n", printable(d.String()))
 		}
 		if p.More > 0 {
 			fmt.Fprintf(a.stdout, "  and %d more\n", p.More)
