@@ -54,10 +54,10 @@ func (l *Learner) visit(s Subject, visit personalVisitor) {
 	visit("email", who, &l.Email)
 }
 
-func (e *LearningEnrolled) personal(visit personalVisitor)   { e.Learner.visit(e.Subject, visit) }
-func (e *LearningProgressed) personal(visit personalVisitor) { e.Learner.visit(e.Subject, visit) }
-func (e *LearningTested) personal(visit personalVisitor)     { e.Learner.visit(e.Subject, visit) }
-func (e *LearningListed) personal(visit personalVisitor)     { e.Learner.visit(e.Subject, visit) }
+func (e *LearningEnrolled) personal(visit personalVisitor)   { e.visit(e.Subject, visit) }
+func (e *LearningProgressed) personal(visit personalVisitor) { e.visit(e.Subject, visit) }
+func (e *LearningTested) personal(visit personalVisitor)     { e.visit(e.Subject, visit) }
+func (e *LearningListed) personal(visit personalVisitor)     { e.visit(e.Subject, visit) }
 
 // LearningEnrolled says that a person was enrolled.
 type LearningEnrolled struct {
@@ -172,7 +172,7 @@ func (e LearningCompleted) Validate() error {
 }
 
 func (e *LearningCompleted) personal(visit personalVisitor) {
-	e.Learner.visit(e.Subject, visit)
+	e.visit(e.Subject, visit)
 	visit("certificate/url", someone(PersonUser, e.Person), &e.Certificate.URL)
 }
 

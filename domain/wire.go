@@ -127,7 +127,7 @@ func (r *wire) number() (d decimal.Decimal, ok bool) {
 		}
 		n = -n
 	}
-	return decimal.New(n, -int32(len(fraction))), true
+	return decimal.New(n, -int32(len(fraction))), true //nolint:gosec // there are wireDigits at most
 }
 
 // moment reads a time in UTC as [time.Time] encodes it.
@@ -352,7 +352,7 @@ func readObject(r *wire, v reflect.Value, fields []wireField) bool {
 	for i := range fields {
 		f := &fields[i]
 		rest := r.rest
-		if !(first || r.eatByte(',')) || !r.eat(f.key) {
+		if !first && !r.eatByte(',') || !r.eat(f.key) {
 			r.rest = rest
 			if f.omit == nil {
 				return false

@@ -85,7 +85,7 @@ func (n *notes) Put(t Table, key string, row any) {
 		n.before[t.Name()] = make(map[string]any)
 	}
 	if _, noted := n.before[t.Name()][key]; !noted {
-		n.before[t.Name()][key], _ = n.Memory.Get(t, key)
+		n.before[t.Name()][key], _ = n.Get(t, key)
 	}
 	n.Memory.Put(t, key, row)
 }
@@ -111,7 +111,7 @@ func (n *notes) changes(t Table) (all []RowChange) {
 		return t.Cells(row)
 	}
 	for _, key := range slices.Sorted(maps.Keys(n.before[t.Name()])) {
-		after, _ := n.Memory.Get(t, key)
+		after, _ := n.Get(t, key)
 		c := RowChange{t, cells(n.before[t.Name()][key]), cells(after)}
 		if !slices.Equal(c.Before, c.After) {
 			all = append(all, c)

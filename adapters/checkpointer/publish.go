@@ -140,14 +140,14 @@ func (c *Checkpointer) settle(ctx context.Context, p *place, what string, err er
 	c.mu.Unlock()
 	switch {
 	case err == nil && before != nil:
-		c.Logger.LogAttrs(ctx, slog.LevelInfo, what+" takes checkpoints again", slog.String(what, p.name))
+		c.Logger.LogAttrs(ctx, slog.LevelInfo, what+" takes checkpoints again", slog.String(what, p.name)) //nolint:sloglint // a sink or a witness
 	case err == nil:
 	case before == nil || before.Error() != err.Error():
 		level := slog.LevelWarn
 		if code := domain.CodeOf(err); code == domain.Differs || code == domain.Refused {
 			level = slog.LevelError
 		}
-		c.Logger.LogAttrs(ctx, level, what+" did not take a checkpoint", slog.String(what, p.name),
+		c.Logger.LogAttrs(ctx, level, what+" did not take a checkpoint", slog.String(what, p.name), //nolint:sloglint // as above
 			slog.Any("error", err), slog.String("hint", domain.HintOf(err)))
 	}
 }

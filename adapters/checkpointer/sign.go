@@ -26,7 +26,7 @@ func (c *Checkpointer) Sign(ctx context.Context) (s checkpoint.Signed, signed bo
 		if err != nil {
 			return err
 		}
-		from, err := c.start(ctx, own, epoch, end)
+		from, err := c.start(ctx, own, epoch)
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (c *Checkpointer) Sign(ctx context.Context) (s checkpoint.Signed, signed bo
 // start returns the tree from which the log is read on: that which was signed
 // last, if it is of this epoch, else the empty one. It fails if the log is not the
 // one that was signed.
-func (c *Checkpointer) start(ctx context.Context, own *state, epoch int64, end *tree.Frontier) (*tree.Frontier, error) {
+func (c *Checkpointer) start(ctx context.Context, own *state, epoch int64) (*tree.Frontier, error) {
 	if own == nil {
 		// It may have been lost. Then the sinks are all that tells what was signed,
 		// so that every one of them has to answer.

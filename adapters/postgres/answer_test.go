@@ -460,7 +460,7 @@ func (w *world) contradicted(id ulid.ULID) ulid.ULID {
 func (w *world) replayed(id ulid.ULID, asOf time.Time) int64 {
 	for _, d := range w.deliveries {
 		at := d.Records[0].Position
-		if d.Replay && d.Cause == id && !(d.ReceivedAt.Truncate(time.Microsecond).After(asOf) && w.log[at-1].RecordedAt.After(asOf)) {
+		if d.Replay && d.Cause == id && (!d.ReceivedAt.Truncate(time.Microsecond).After(asOf) || !w.log[at-1].RecordedAt.After(asOf)) {
 			return at
 		}
 	}

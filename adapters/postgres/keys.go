@@ -222,7 +222,7 @@ func (k *Keyring) newKey(ctx context.Context, subject string) (*dataKey, error) 
 	}
 	d := &dataKey{subject: subject, epoch: epoch}
 	rand.Read(d.Key[:]) // never fails
-	d.id, d.wrapped = d.Key.ID(), seal.Wrap(kek, &d.Key)
+	d.id, d.wrapped = d.ID(), seal.Wrap(kek, &d.Key)
 	return d, nil
 }
 

@@ -149,7 +149,7 @@ var errUnpack = errors.New("a row has not the form of record_send")
 // null, and its value as the type's own send function writes it. A null is a nil
 // cell. It returns what comes after the row.
 func unpackRow(b []byte, cells [][]byte) (rest []byte, err error) {
-	if len(b) < 4 || binary.BigEndian.Uint32(b) != uint32(len(cells)) {
+	if len(b) < 4 || int64(binary.BigEndian.Uint32(b)) != int64(len(cells)) {
 		return nil, errUnpack
 	}
 	b = b[4:]
@@ -157,7 +157,7 @@ func unpackRow(b []byte, cells [][]byte) (rest []byte, err error) {
 		if len(b) < 8 {
 			return nil, errUnpack
 		}
-		n := int(int32(binary.BigEndian.Uint32(b[4:])))
+		n := int(int32(binary.BigEndian.Uint32(b[4:]))) //nolint:gosec // the bits of a signed number
 		b = b[8:]
 		switch {
 		case n == -1:
@@ -175,7 +175,7 @@ func unpackInteger(b []byte) (int64, error) {
 	if len(b) != 8 {
 		return 0, errUnpack
 	}
-	return int64(binary.BigEndian.Uint64(b)), nil
+	return int64(binary.BigEndian.Uint64(b)), nil //nolint:gosec // the bits of a signed number
 }
 
 // postgresEpoch is what PostgreSQL counts the microseconds of a time from.

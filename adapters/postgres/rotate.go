@@ -178,16 +178,17 @@ func (w *wrapper) batch(ctx context.Context, tx *sql.Tx) (n int64, err error) {
 	if err != nil {
 		return 0, unreachable(err)
 	}
+	defer rows.Close()
 	var ids, wrapped pq.ByteaArray
 	for rows.Next() {
 		var id, old []byte
 		var epoch int
 		if err := rows.Scan(&id, &epoch, &old); err != nil {
-			return 0, errors.Join(err, rows.Close())
+			return 0, err
 		}
 		again, err := w.wrap(epoch, id, old)
 		if err != nil {
-			return 0, errors.Join(err, rows.Close())
+			return 0, err
 		}
 		if again != nil {
 			ids, wrapped = append(ids, id), append(wrapped, again)

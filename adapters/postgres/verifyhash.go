@@ -205,7 +205,7 @@ func (f *fields) next() []byte {
 		f.fail("the row has fewer columns than it should have")
 		return nil
 	}
-	n := int(int32(binary.BigEndian.Uint32(f.rest[4:])))
+	n := int(int32(binary.BigEndian.Uint32(f.rest[4:]))) //nolint:gosec // the bits of a signed number
 	f.rest = f.rest[8:]
 	if n < 0 {
 		return nil
@@ -257,14 +257,14 @@ func (f *fields) hash(name string) [32]byte { return [32]byte(f.sized(name, 32))
 func (f *fields) boolean(name string) bool { return f.sized(name, 1)[0] != 0 }
 
 func (f *fields) integer(name string) int64 {
-	return int64(int32(binary.BigEndian.Uint32(f.sized(name, 4))))
+	return int64(int32(binary.BigEndian.Uint32(f.sized(name, 4)))) //nolint:gosec // the bits of a signed number
 }
 
 // epoch2000 is where PostgreSQL counts microseconds from.
 const epoch2000 = 946_684_800_000_000
 
 func (f *fields) moment(name string) time.Time {
-	us := int64(binary.BigEndian.Uint64(f.sized(name, 8)))
+	us := int64(binary.BigEndian.Uint64(f.sized(name, 8))) //nolint:gosec // the bits of a signed number
 	if us > math.MaxInt64-epoch2000 || us == math.MinInt64 {
 		f.fail("%s is infinite", name)
 		return time.Time{}

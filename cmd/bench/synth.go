@@ -35,7 +35,7 @@ var mixEpoch = time.Date(2025, 1, 1, 8, 0, 0, 0, time.UTC)
 func (m mix) event(i int) (source string, e domain.Event) {
 	at := mixEpoch.Add(time.Duration(i) * 7 * time.Second)
 	scramble := func(n, of int) int {
-		return int((uint64(i)*0x9E3779B97F4A7C15 + uint64(n)*0xBF58476D1CE4E5B9) >> 33 % uint64(of))
+		return int((uint64(i)*0x9E3779B97F4A7C15 + uint64(n)*0xBF58476D1CE4E5B9) >> 33 % uint64(of)) //nolint:gosec // it wraps around on purpose
 	}
 	person := scramble(1, m.people)
 	course := (person*7 + scramble(2, 3)) % m.courses // three courses each
@@ -73,7 +73,7 @@ func (m mix) event(i int) (source string, e domain.Event) {
 			Remaining: decimal.New(int64(scramble(7, 200)), 0), Consumed: []domain.Consumption{{Description: sealed("c", person, 30)}},
 		}
 	case kind < 82:
-		return "acme-braincert", m.sale(scramble(8, m.orders), learner, at)
+		return "acme-braincert", m.sale(scramble(8, m.orders), learner)
 	case kind < 90:
 		order := scramble(9, m.orders)
 		return "acme-braincert", domain.SalesPaid{Payment: domain.Payment{
@@ -101,7 +101,7 @@ func (m mix) event(i int) (source string, e domain.Event) {
 	}
 }
 
-func (m mix) sale(order int, buyer domain.Learner, at time.Time) domain.Event {
+func (m mix) sale(order int, buyer domain.Learner) domain.Event {
 	total := decimal.New(int64(1999+order%4000), -2)
 	return domain.SalesSold{
 		Order: "ORD" + strconv.Itoa(order), Number: strconv.Itoa(20_000 + order), Total: total, Currency: "GBP", PaymentStatus: "pending", PaymentType: "one-time",
@@ -173,7 +173,7 @@ func (m mix) extend(ctx context.Context, db *sql.DB, n int) (err error) {
 	if _, err := copied.ExecContext(ctx); err != nil {
 		return err
 	}
-	if err := copied.Close(); err != nil {
+	if err := copied.Close(); err != nil { //nolint:sqlclosecheck // else the end of the transaction closes it
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE head SET position = $1, recorded_at = $2, frontier = $3 WHERE position < $1`, n, last, frontier.Bytes()); err != nil {
@@ -191,8 +191,8 @@ func (m mix) record(i int) (*domain.Record, error) {
 	}
 	at := mixEpoch.Add(time.Duration(i) * 7 * time.Second)
 	var id, delivery ulid.ULID
-	binary.BigEndian.PutUint64(id[8:], uint64(2*i+1))
-	binary.BigEndian.PutUint64(delivery[8:], uint64(2*i+2))
+	binary.BigEndian.PutUint64(id[8:], uint64(2*i+1))       //nolint:gosec // no event has a number below 0
+	binary.BigEndian.PutUint64(delivery[8:], uint64(2*i+2)) //nolint:gosec // as above
 	if err := errors.Join(id.SetTime(ulid.Timestamp(at)), delivery.SetTime(ulid.Timestamp(at))); err != nil {
 		return nil, err
 	}

@@ -282,10 +282,10 @@ func keptWhere(where string) string {
 func (s *server) alarm(err error) {
 	s.appender.Halt(err)
 	if err == nil {
-		s.logger.Warn("the log takes deliveries in again")
+		s.logger.WarnContext(context.Background(), "the log takes deliveries in again")
 		return
 	}
-	s.logger.Error("READ-ONLY: nothing is recorded", slog.Any("error", err), slog.String("hint", domain.HintOf(err)))
+	s.logger.ErrorContext(context.Background(), "READ-ONLY: nothing is recorded", slog.Any("error", err), slog.String("hint", domain.HintOf(err)))
 }
 
 // checkSigned compares the log with what was signed, before anything is served.

@@ -85,7 +85,7 @@ func Example() {
 	r := tar.NewReader(&b)
 	for {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		content, err := io.ReadAll(r)
@@ -164,7 +164,7 @@ func read(file []byte) ([]bundle.Part, bundle.End, error) {
 	var parts []bundle.Part
 	for {
 		part, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return parts, r.End(), nil
 		}
 		if err != nil {
@@ -235,7 +235,7 @@ func TestTar(t *testing.T) {
 	r := tar.NewReader(bytes.NewReader(file))
 	for {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -300,7 +300,7 @@ func files(t *testing.T, bundle []byte) (list []file) {
 	r := tar.NewReader(bytes.NewReader(bundle))
 	for {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return list
 		}
 		if err != nil {

@@ -200,7 +200,7 @@ func timeOf(s note.Signature) time.Time {
 	if err != nil || len(sig) < 4+timeSize {
 		return time.Time{}
 	}
-	return time.Unix(int64(binary.BigEndian.Uint64(sig[4:])), 0).UTC()
+	return time.Unix(int64(binary.BigEndian.Uint64(sig[4:])), 0).UTC() //nolint:gosec // Verify takes none that is greater
 }
 
 // IsWitness reports whether the key, which [NewVerifier] returned, is that of a

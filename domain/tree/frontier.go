@@ -35,7 +35,8 @@ func ProveLeaf(leaves []Hash, index int64) ([]Hash, error) {
 	}
 	var proof []Hash
 	for len(leaves) > 1 {
-		split := int64(1) << (bits.Len64(uint64(len(leaves)-1)) - 1) // the largest power of two below
+		// The largest power of two below.
+		split := int64(1) << (bits.Len64(uint64(len(leaves)-1)) - 1) //nolint:gosec // there are two leaves at least
 		beside := leaves[split:]
 		if index < split {
 			leaves = leaves[:split]

@@ -168,9 +168,9 @@ func (a *auditor) take(ctx context.Context, j *job, begun *bool) error {
 
 // held reads the checkpoints that the auditor holds himself.
 func (a *auditor) held() error {
-	names := slices.Sorted(keysOf(a.Options.Checkpoints))
+	names := slices.Sorted(keysOf(a.Checkpoints))
 	for _, name := range names {
-		if err := a.checkpoint(name, a.Options.Checkpoints[name]); err != nil {
+		if err := a.checkpoint(name, a.Checkpoints[name]); err != nil {
 			return err
 		}
 	}
