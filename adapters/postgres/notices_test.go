@@ -119,7 +119,8 @@ func TestAlone(t *testing.T) {
 	default:
 	}
 	owner := postgrestest.Open(t, url, postgres.RoleOwner)
-	if _, err := owner.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted`); err != nil {
+	if _, err := owner.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_locks
+		WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; domain.CodeOf(err) != domain.Unreachable {
