@@ -31,7 +31,7 @@ check: pg build ## What CI runs: vet, staticcheck, format, tidy, tests with the 
 	@out="$$(go run $(GOFUMPT) -d .)" && test -z "$$out" || { echo "$$out"; echo 'run "make fmt"'; exit 1; }
 	go mod tidy -diff
 	@test -n "$(RACE)" || echo 'no C compiler: the tests run without the race detector'
-	go test $(RACE) -timeout 12m ./...
+	go test $(RACE) -timeout 14m ./...
 
 # How long each target of "make fuzz" runs: FUZZTIME=5m before a release.
 FUZZTIME ?= 10s
