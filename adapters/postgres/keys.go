@@ -14,7 +14,6 @@ import (
 
 	"github.com/daybook-ledger/daybook/domain"
 	"github.com/daybook-ledger/daybook/domain/seal"
-	"github.com/daybook-ledger/daybook/projections"
 )
 
 // KeyFiles are the keys of a book that are kept outside the database. Make…
@@ -394,131 +393,6 @@ func (k *Keyring) forget(keys []*dataKey) {
 	}
 }
 
-// read returns the keys with the given ids, by id. Those that were destroyed are
-// left out; those that cannot be unwrapped here are nil.
-func (k *Keyring) read(ctx context.Context, q querier, ids []seal.ID) (map[seal.ID]*seal.Key, error) {
-	keys, err := k.readOnce(ctx, q, ids)
-	if err != nil {
-		return nil, err
-	}
-	for _, key := range keys {
-		if key == nil {
-			// Perhaps they were wrapped again just now, and the key before is gone.
-			return k.readOnce(ctx, q, ids)
-		}
-	}
-	return keys, nil
-}
-
-func (k *Keyring) readOnce(ctx context.Context, q querier, ids []seal.ID) (map[seal.ID]*seal.Key, error) {
-	list := make(pq.ByteaArray, len(ids))
-	for i := range ids {
-		list[i] = ids[i][:]
-	}
-	found, err := k.query(ctx, q, `SELECT id, coalesce(subject, ''), epoch, wrapped FROM data_key WHERE id = ANY ($1)`, list)
-	if err != nil {
-		return nil, err
-	}
-	keys := make(map[seal.ID]*seal.Key, len(found))
-	for _, d := range found {
-		err := k.unwrap(ctx, d)
-		if domain.CodeOf(err) == domain.NotFound {
-			keys[d.id] = nil
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		keys[d.id] = &d.Key
-	}
-	return keys, nil
-}
-
-// Open implements [projections.Opener]. A text whose key is there, and the
-// key-encryption key is not, is [projections.Unopened]. What is not sealed, or only
-// looks as if it were, is returned as it is: somebody's name must not keep a view
-// from being shown.
-func (k *Keyring) Open(ctx context.Context, texts []string) ([]string, error) {
-	var ids []seal.ID
-	wanted := make(map[seal.ID]bool)
-	for _, t := range texts {
-		if id, err := seal.IDOf(t); err == nil && !wanted[id] {
-			wanted[id] = true
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) == 0 {
-		return texts, nil
-	}
-	keys, err := k.read(ctx, k.db, ids)
-	if err != nil {
-		return nil, err
-	}
-	opened := make([]string, len(texts))
-	for i, t := range texts {
-		opened[i] = t
-		id, err := seal.IDOf(t)
-		if err != nil {
-			continue
-		}
-		key, there := keys[id]
-		switch {
-		case !there:
-			opened[i] = projections.Erased
-		case key == nil:
-			opened[i] = projections.Unopened
-		default:
-			if text, err := seal.OpenText(key, t); err == nil {
-				opened[i] = text
-			}
-		}
-	}
-	return opened, nil
-}
-
-// What the sealed parts of a delivery are. Their context names the delivery, so
-// that one cannot stand in another's place.
-const (
-	partHeader = "header"
-	partBody   = "body"
-)
-
-func contextOf(delivery, part string) string { return "delivery " + delivery + " " + part }
-
-// openDelivery returns the header and the body of a delivery, as they are sealed.
-// If their key was destroyed it is [errErased].
-func (k *Keyring) openDelivery(ctx context.Context, q querier, delivery string, header, body []byte) (openHeader, openBody []byte, err error) {
-	id, err := seal.IDOfBytes(body)
-	if err != nil {
-		return nil, nil, err
-	}
-	keys, err := k.read(ctx, q, []seal.ID{id})
-	if err != nil {
-		return nil, nil, err
-	}
-	key, there := keys[id]
-	switch {
-	case !there:
-		return nil, nil, errErased
-	case key == nil:
-		return nil, nil, notHere(delivery)
-	}
-	if openHeader, err = seal.OpenBytes(key, contextOf(delivery, partHeader), header); err != nil {
-		return nil, nil, err
-	}
-	openBody, err = seal.OpenBytes(key, contextOf(delivery, partBody), body)
-	return openHeader, openBody, err
-}
-
-// notHere says that a delivery cannot be opened on this machine.
-func notHere(delivery string) error {
-	return domain.Errorf(domain.Refused, "read delivery", "%s cannot be opened here: its key-encryption key is not in the directory of keys", delivery).
-		WithHint("Copy the directory of keys from where this book is kept.")
-}
-
-// errErased says that the key of a delivery was destroyed.
-var errErased = errors.New("erased")
-
 // A sealing seals what one delivery holds, and knows the keys it took.
 type sealing struct {
 	keys     *Keyring
@@ -551,41 +425,4 @@ func (s *sealing) text(ctx context.Context, about domain.DataSubject, text domai
 // SubjectKey returns how a data subject is named in data_key.
 func SubjectKey(source string, about domain.DataSubject) string {
 	return source + "/" + about.Type + "/" + about.ID
-}
-
-// A KeyLoss is what cannot be opened any more although no erasure says so.
-type KeyLoss struct {
-	Deliveries int64 // whose header and body cannot be opened
-	Subjects   int64 // keys of people, and of free text, that texts name
-	First      int64 // position of the first record concerned; 0: there is none
-}
-
-// keyLossSQL looks for the keys that sealed forms name. A text has its key's id in
-// base64url behind the nine characters of its prefix: 42 characters of that are 31
-// bytes, which no two keys share.
-const keyLossSQL = `
-	WITH gone AS (
-		SELECT decode(k, 'base64') AS id FROM log, json_array_elements_text(data->'keys') k WHERE kind = 'privacy.erased.v1'
-	), bodies AS (
-		SELECT d.position FROM delivery d
-		WHERE NOT EXISTS (SELECT FROM data_key k WHERE k.id = substring(d.body FROM 1 FOR 32))
-		AND NOT EXISTS (SELECT FROM gone g WHERE g.id = substring(d.body FROM 1 FOR 32))
-	), named AS (
-		SELECT substring(decode(rpad(translate(substring(t.value FROM 10 FOR 42), '-_', '+/'), 44, 'A'), 'base64') FROM 1 FOR 31) AS id, min(l.position) AS position
-		FROM log l, json_each_text(l.personal) t
-		WHERE l.personal IS NOT NULL AND t.value LIKE 'sealed.1.%'
-		GROUP BY 1
-	), texts AS (
-		SELECT n.position FROM named n
-		WHERE NOT EXISTS (SELECT FROM data_key k WHERE substring(k.id FROM 1 FOR 31) = n.id)
-		AND NOT EXISTS (SELECT FROM gone g WHERE substring(g.id FROM 1 FOR 31) = n.id)
-	)
-	SELECT (SELECT count(*) FROM bodies), (SELECT count(*) FROM texts),
-		coalesce((SELECT min(position) FROM (SELECT position FROM bodies UNION ALL SELECT position FROM texts) p), 0)`
-
-// LostKeys looks for keys that are not in the database and that no erasure has
-// destroyed: somebody deleted them by hand. It reads the whole log.
-func LostKeys(ctx context.Context, db *sql.DB) (l KeyLoss, err error) {
-	err = db.QueryRowContext(ctx, keyLossSQL).Scan(&l.Deliveries, &l.Subjects, &l.First)
-	return l, unreachable(err)
 }

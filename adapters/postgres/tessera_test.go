@@ -36,9 +36,6 @@ func (ones) Read(b []byte) (int, error) {
 // checkpoint, as a log serves them, and has Tessera check it; then it changes a
 // tile.
 func TestTessera(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it builds a program of others")
-	}
 	const size, name = 70_000, "daybook.test/log"
 	db := postgrestest.Open(t, postgrestest.URL(t), postgres.RoleOwner)
 	fillLog(t, db, size)
